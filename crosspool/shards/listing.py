@@ -191,9 +191,10 @@ def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str
     try:
         with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
-                if not member.isfile() or any(map(named_files.is_hidden, member.name.split("/"))):
+                inside = posixpath.normpath(member.name)
+                if not member.isfile() or any(map(named_files.is_hidden, inside.split("/"))):
                     continue
-                name = posixpath.join(prefix, printable(member.name.removeprefix("./")))
+                name = posixpath.join(prefix, printable(inside))
                 stem, suffix = posixpath.splitext(name)
                 if suffix in LABEL_SUFFIXES:
                     text = cast(Any, archive.extractfile(member)).read(4096)

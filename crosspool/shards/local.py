@@ -25,12 +25,12 @@ def extract_locally(schedule: Schedule, workers: int) -> None:
     with _Pool(schedule.job, workers) as pool:
         busy: dict[Any, tuple[_Worker, int]] = {}
         while not schedule.is_done:
-            while pool.idle and (found := schedule.next()) is not None:
+            while pool.has_room and (found := schedule.next()) is not None:
                 number, work = found
-                worker = pool.idle.pop()
+                worker = pool.take()
                 worker.connection.send(work)
                 busy[worker.connection] = worker, number
-            for connection in wait(list(busy)):
+            for connection in wait(list(busy)) if busy else ():  # another driver may have done the rest
                 worker, number = busy[connection]
                 message = worker.message()
                 if isinstance(message, int):
@@ -43,7 +43,7 @@ def extract_locally(schedule: Schedule, workers: int) -> None:
                     schedule.finish(number)
                     pool.idle.append(worker)
                 else:
-                    pool.replace(worker)
+                    pool.drop(worker)
                     schedule.fail(number, f"its process ended with status {worker.process.exitcode}")
 
 
@@ -73,20 +73,30 @@ class _Worker:
 
 
 class _Pool:
-    """Workers, which end with the context."""
+    """At most `most` workers, each begun when there is work for it; they end with the context."""
 
-    def __init__(self, job: Job, count: int) -> None:
-        self._job = job
-        self.idle = [_Worker(job) for _ in range(count)]
-        self._every = set(self.idle)
+    def __init__(self, job: Job, most: int) -> None:
+        self._job, self._most = job, most
+        self.idle: list[_Worker] = []
+        self._every: set[_Worker] = set()
 
-    def replace(self, worker: _Worker) -> None:
-        """Let another one take the place of one that has ended."""
+    @property
+    def has_room(self) -> bool:
+        """Whether one waits, or can be begun."""
+        return bool(self.idle) or len(self._every) < self._most
+
+    def take(self) -> _Worker:
+        """One that waits, or a new one."""
+        if self.idle:
+            return self.idle.pop()
+        worker = _Worker(self._job)
+        self._every.add(worker)
+        return worker
+
+    def drop(self, worker: _Worker) -> None:
+        """Forget one that has ended."""
         worker.end()
         self._every.remove(worker)
-        new = _Worker(self._job)
-        self._every.add(new)
-        self.idle.append(new)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,175 @@
+"""Which images a store is made of, wherever they are, and what is refused."""
+
+import io
+import pickle
+import tarfile
+import zipfile
+
+import fsspec
+import pandas as pd
+import pytest
+
+from crosspool.errors import DatasetError, ImageError
+from crosspool.shards.listing import list_images
+from tests.dataset_trees import lay
+from tests.images import noise, png
+
+RED, BLUE = png(noise(0)), png(noise(1))
+
+
+def described(listing):
+    """The name, label and bytes of each image, read by another process's copy."""
+    samples = pickle.loads(pickle.dumps(listing.samples))
+    return [(sample.name, label, sample.read()) for sample, label in zip(samples, listing.labels, strict=True)]
+
+
+def tar(path, members):
+    with tarfile.open(path, "w") as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+@pytest.fixture
+def memory():
+    """An empty file system in memory."""
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+    return fs
+
+
+LABELLED = [("blue/a.png", "blue", BLUE), ("red/b.png", "red", RED)]
+
+
+def test_a_folder_of_classes(tmp_path):
+    lay(tmp_path, {"red/b.png": RED, "blue/a.png": BLUE, "notes.txt": b"-"})
+    listing = list_images(str(tmp_path))
+    assert described(listing) == LABELLED
+    assert listing.splits == (None, None)
+
+
+def test_a_folder_without_classes_has_images_without_labels(tmp_path):
+    lay(tmp_path, {"2019/b.png": RED, "2019/may/a.png": BLUE, "2019/.hidden.png": BLUE, "2019/notes.txt": b"-"})
+    assert described(list_images(str(tmp_path))) == [("2019/b.png", None, RED), ("2019/may/a.png", None, BLUE)]
+
+
+def test_an_official_split_is_kept(tmp_path):
+    lay(tmp_path, {f"{part}/{label}/{part}.png": RED for part in ("train", "test") for label in ("one", "two")})
+    listing = list_images(str(tmp_path))
+    assert dict(zip([sample.name for sample in listing.samples], listing.splits, strict=True)) == {
+        "test/one/test.png": "test", "test/two/test.png": "test",
+        "train/one/train.png": "train", "train/two/train.png": "train",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_zip(tmp_path, flat):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name, _, data in LABELLED:
+            archive.writestr(name.split("/")[-1] if flat else name, data)
+    expected = [("a.png", None, BLUE), ("b.png", None, RED)] if flat else LABELLED
+    assert described(list_images(str(tmp_path / "set.zip"))) == expected
+
+
+def test_tar_files_with_labels_beside_the_images(tmp_path):
+    tar(tmp_path / "0.tar", {"a.png": RED, "a.cls": b"red\n", "a.json": b"{}"})
+    tar(tmp_path / "1.tar", {"a.png": BLUE})
+    listing = list_images(str(tmp_path / "*.tar"))
+    assert described(listing) == [("0.tar/a.png", "red", RED), ("1.tar/a.png", None, BLUE)]
+    assert listing.problems == ("1 image has no file with a label beside it.",)
+
+
+def test_a_tar_file_of_class_folders(tmp_path):
+    tar(tmp_path / "set.tar", {"./red/b.png": RED, "./blue/a.png": BLUE})
+    assert described(list_images(str(tmp_path / "set.tar"))) == LABELLED
+
+
+def test_a_compressed_tar_file_is_refused(tmp_path):
+    (tmp_path / "set.tar").write_bytes(b"\x1f\x8b" + bytes(2000))
+    with pytest.raises(DatasetError, match="make it again without compression"):
+        list_images(str(tmp_path / "set.tar"))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_a_table_of_paths_and_addresses(tmp_path, memory, suffix):
+    """Paths count from the table's folder."""
+    lay(tmp_path, {"photos/b.png": RED})
+    memory.pipe_file("/far/a.png", BLUE)
+    table = pd.DataFrame({"File": ["photos/b.png", "memory://far/a.png"], "species": ["jay", ""], "year": [1, 2]})
+    path = tmp_path / f"set.{suffix}"
+    if suffix == "parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, sep="\t" if suffix == "tsv" else ",", index=False)
+    names = [(sample.name, label) for sample, label in zip(*_columns(list_images(str(path))), strict=True)]
+    assert names == [("memory://far/a.png", None), ("photos/b.png", "jay")]
+    assert [sample.read() for sample in list_images(str(path)).samples] == [BLUE, RED]
+
+
+def _columns(listing):
+    return listing.samples, listing.labels
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ("path,url", r"several columns that can be meant \(path, url\)"),
+        ("path,label,class", r"several columns that can be meant \(label, class\)"),
+        ("name,label", "no column of images; name one of its columns path"),
+    ],
+)
+def test_a_table_that_can_be_read_in_two_ways_is_refused(tmp_path, header, sentence):
+    row = ",".join("x" for _ in header.split(","))
+    (tmp_path / "set.csv").write_text(f"{header}\n{row}\n")
+    with pytest.raises(DatasetError, match=sentence):
+        list_images(str(tmp_path / "set.csv"))
+
+
+def test_a_name_that_is_there_twice_is_refused(tmp_path):
+    (tmp_path / "set.csv").write_text("path\na.png\nb.png\na.png\n")
+    with pytest.raises(DatasetError, match=r"names 1 image twice \(a.png\)"):
+        list_images(str(tmp_path / "set.csv"))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_folder_at_an_address(memory, flat):
+    for name, _, data in LABELLED:
+        memory.pipe_file(f"/bucket/{name.split('/')[-1] if flat else name}", data)
+    listing = list_images("memory://bucket")
+    found = [(sample.name, label, sample.read()) for sample, label in zip(*_columns(listing), strict=True)]
+    assert found == ([("a.png", None, BLUE), ("b.png", None, RED)] if flat else LABELLED)
+
+
+def test_an_address_that_nothing_opens_is_refused():
+    with pytest.raises(DatasetError, match=r"cannot be opened .*; install what it needs, or check it"):
+        list_images("nowhere://bucket/photos")
+
+
+def test_an_address_without_images_is_refused(memory):
+    memory.pipe_file("/bucket/notes.txt", b"-")
+    with pytest.raises(DatasetError, match="has no images"):
+        list_images("memory://bucket")
+
+
+def test_a_file_that_is_gone_is_the_problem_of_its_image(tmp_path, memory):
+    (tmp_path / "set.csv").write_text("path\ngone.png\nmemory://gone.png\n")
+    for sample in list_images(str(tmp_path / "set.csv")).samples:
+        with pytest.raises(ImageError, match=r"gone\.png cannot be read"):
+            sample.read()
+
+
+def test_several_labels_per_image_are_refused(tmp_path):
+    from tests.datasets.test_official import PEOPLE
+
+    lay(tmp_path, PEOPLE)
+    with pytest.raises(DatasetError, match="has several labels per image, and a store keeps one"):
+        list_images(str(tmp_path))
+
+
+def test_the_checksum_tells_lists_apart(tmp_path):
+    for path, label in (("one", "x"), ("two", "x"), ("three", "y")):
+        lay(tmp_path / path, {f"{label}/a.png": RED, "z/b.png": BLUE})
+    one, two, three = (list_images(str(tmp_path / path)).checksum for path in ("one", "two", "three"))
+    assert one == two != three

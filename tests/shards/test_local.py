@@ -1,0 +1,181 @@
+"""Processes that compute shards: killed, starved of disk, two drivers at once; the store comes out the same."""
+
+import hashlib
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from crosspool.backbones import load_backbone
+from crosspool.errors import SettingError
+from crosspool.methods import parse_method
+from crosspool.shards.extraction import Extractor, Job, Task, sample_of, task_of
+from crosspool.shards.listing import list_images
+from crosspool.shards.local import extract_locally
+from crosspool.shards.place import Place
+from crosspool.shards.plan import agree_on, plan_of
+from crosspool.shards.schedule import ATTEMPTS, LEARNING, Schedule
+from crosspool.whole_files import TEMPORARY_PREFIX
+from tests.dataset_trees import lay
+from tests.images import png, tinted
+
+IMAGES, SHARD = 8, 2
+OPTIONS = ("--method", "gem@128", "--shard", str(SHARD), "--engine", "torch", "--device", "cpu", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Eight images in a folder, one of which cannot be read."""
+    folder = tmp_path_factory.mktemp("photos")
+    lay(folder, {f"{'ab'[i % 2]}/{i}.png": b"-" if i == 5 else png(tinted(i, i % 3)) for i in range(IMAGES)})
+    return folder
+
+
+def checksums(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).iterdir()}
+
+
+def extract(photos, store):
+    command = [sys.executable, "-m", "crosspool", "extract", str(photos), "--out", str(store), *OPTIONS]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def planned(photos):
+    """The listing and the plan that the command makes of these images, and its network."""
+    listing = list_images(str(photos))
+    backbone = load_backbone(device="cpu", engine="torch")
+    return listing, plan_of(listing, parse_method("gem@128", backbone.architecture), backbone, SHARD, 0), backbone
+
+
+@pytest.fixture
+def job(planned, tmp_path):
+    """A job whose store has its plan, and the images."""
+    listing, plan, _ = planned
+    place = Place(str(tmp_path))
+    return Job(agree_on(plan, listing, place), place, None), listing
+
+
+@pytest.fixture(scope="module")
+def undisturbed(planned, tmp_path_factory):
+    """The checksums of the store where a single thread computes everything, one after the other."""
+    listing, plan, backbone = planned
+    place = Place(str(tmp_path_factory.mktemp("undisturbed")))
+    extractor = Extractor(agree_on(plan, listing, place), place, backbone)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    list(extractor.learn(sample_of(plan, listing)))
+    for number in range(plan.shards):
+        list(extractor.extract(task_of(plan, listing, number)))
+    torch.set_num_threads(threads)
+    return checksums(place.folder)
+
+
+def test_after_a_kill_two_at_once_complete_the_store(photos, undisturbed, tmp_path):
+    """The driver is killed as soon as one shard is there; its workers end by themselves."""
+    store = tmp_path / "store"
+    killed = extract(photos, store)
+    deadline = time.monotonic() + 120
+    while not list(store.glob("shard-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    both = [extract(photos, store) for _ in range(2)]
+    said = [each.communicate() for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
+    left = {name for name in checksums(store) if name.startswith(TEMPORARY_PREFIX)}  # of the killed one
+    assert {name: each for name, each in checksums(store).items() if name not in left} == undisturbed
+    out = " ".join(said[0][0].split())
+    assert "8 images in 4 shards." in out
+    assert "is complete: gem@128 of 8 images, 1 image of them unreadable, the first: b/5.png" in out
+
+
+def test_a_worker_that_is_killed_is_replaced(job, undisturbed):
+    job, listing = job
+    counts = []
+
+    def kill_first(count):
+        if not counts:
+            (worker,) = multiprocessing.active_children()
+            worker.kill()
+        counts.append(count)
+
+    schedule = Schedule(job, listing, kill_first)
+    extract_locally(schedule, 1)
+    assert schedule.is_done
+    assert checksums(job.place.folder) == undisturbed
+    assert min(counts) <= 0
+    assert sum(counts) == schedule.images == 2 * IMAGES  # those that are learned from, and all
+
+
+def test_what_a_worker_cannot_do_ends_it_with_its_sentence(job):
+    job, listing = job
+    other = replace(job, plan=job.plan.model_copy(update={"backbone": "nonesuch"}))
+    with pytest.raises(SettingError, match="nonesuch"):
+        extract_locally(Schedule(other, listing, lambda count: None), 1)
+
+
+def test_another_network_is_refused(job):
+    other = replace(job[0], plan=job[0].plan.model_copy(update={"fingerprint": "another"}))
+    with pytest.raises(SettingError, match="The weights of efficientnet_lite0 are not those of the plan"):
+        other.extractor()
+
+
+# --- the schedule, without any processes
+
+
+@pytest.fixture
+def advanced():
+    """The images that a schedule says are done."""
+    return []
+
+
+@pytest.fixture
+def schedule(job, advanced):
+    return Schedule(*job, advanced.append)
+
+
+def test_what_is_learned_comes_before_all_shards(schedule):
+    number, work = schedule.next()
+    assert (number, len(work)) == (LEARNING, IMAGES)
+    assert schedule.next() is None
+    schedule.finish(LEARNING)
+    found = [schedule.next() for _ in range(4)]
+    assert sorted(number for number, _ in found) == [0, 1, 2, 3]
+    assert all(isinstance(work, Task) for _, work in found)
+    assert schedule.next() is None
+    assert not schedule.is_done
+    for number, _ in found:
+        schedule.finish(number)
+    assert schedule.is_done
+
+
+def test_what_fails_is_begun_again_a_few_times(schedule, advanced):
+    for attempt in range(ATTEMPTS):
+        number, _ = schedule.next()
+        assert number == LEARNING
+        schedule.count(number, 3)
+        if attempt < ATTEMPTS - 1:
+            schedule.fail(number, "its process ended")
+    with pytest.raises(SettingError, match="What is learned first failed 3 times, the last time as its process ended"):
+        schedule.fail(LEARNING, "its process ended")
+    assert advanced == [3, -3] * ATTEMPTS
+
+
+def test_what_another_driver_has_done_is_not_done_again(job, schedule, advanced):
+    schedule.next()
+    schedule.finish(LEARNING)
+    for number in range(4):
+        (job[0].place.folder / job[0].plan.shard_name(number)).touch()
+    extract_locally(schedule, 1)  # begins no worker, and does not wait for one
+    assert schedule.is_done
+    assert advanced == [2, 2, 2, 2]
+    later = Schedule(*job, advanced.append)
+    assert later.is_done
+    assert (later.done, later.images) == (IMAGES, IMAGES)
