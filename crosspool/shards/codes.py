@@ -4,12 +4,14 @@ Each bit says on which side of a plane a vector lies (Charikar, STOC 2002). The 
 and Church, KDD 2006), and pass where half of a sample of vectors lies on each side, so that every bit tells something.
 """
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import DataDimensionalityWarning
 from sklearn.random_projection import SparseRandomProjection
 
 from crosspool.encoding import unpack_ternary
@@ -39,13 +41,15 @@ class Sketch:
     def codes(self, vectors: NDArray[np.float32]) -> Codes:
         """The codes of vectors, (n, length): (n, bits / 64)."""
         above = self.thresholds < (self._planes @ vectors.T).T
-        return np.packbits(above, axis=1, bitorder="little").view("<u8")
+        return np.ascontiguousarray(np.packbits(above, axis=1, bitorder="little")).view("<u8")
 
 
 def _planes(length: int, bits: int, seed: int) -> Any:
     """The planes' normals as a sparse matrix, (bits, length)."""
     projection = SparseRandomProjection(bits, random_state=seed)
-    return projection.fit(np.zeros((1, length), np.float32)).components_.astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataDimensionalityWarning)  # there may be more bits than numbers
+        return projection.fit(np.zeros((1, length), np.float32)).components_.astype(np.float32)
 
 
 def distances(codes: Codes, code: Codes) -> NDArray[np.uint16]:

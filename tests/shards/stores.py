@@ -1,0 +1,82 @@
+"""Stores for tests: of vectors that a test writes by hand, and of images through a network."""
+
+from functools import partial
+
+import numpy as np
+from safetensors.numpy import save
+
+from crosspool.datasets import Sample
+from crosspool.encoding import VALUES_PER_BYTE
+from crosspool.methods import parse_method
+from crosspool.shards.codes import Sketch, as_numbers
+from crosspool.shards.extraction import THRESHOLDS, Extractor, sample_of, task_of
+from crosspool.shards.listing import Listing
+from crosspool.shards.place import Place
+from crosspool.shards.plan import LEARNED, PLAN, Plan, agree_on, plan_of
+from crosspool.shards.rows import Row, Shape, ShardWriter
+from crosspool.shards.store import Store
+
+UNREAD = "it cannot be read."
+
+
+def name_of(number):
+    return f"image {number:03}"
+
+
+def checksum_of(number):
+    return bytes([number]) * 32
+
+
+def plan_by_hand(images, *, shard=2, method="gem@128", bits=64, **more):
+    """A plan that no network stands behind."""
+    settings = {
+        "name": "by hand", "layout": "By hand.", "problems": [], "listing": "", "framing": "squash",
+        "backbone": "efficientnet_lite0", "weights": "", "fingerprint": "", "others": {}, "engine": "torch",
+        "device": "cpu", "seed": 0, "sample": 1, "versions": {},
+    }  # fmt: skip
+    return Plan(images=images, shard=shard, method=method, bits=bits, **(settings | more))
+
+
+def written(folder, vectors, labels=None, splits=None, *, unread=(), **settings):
+    """A store of vectors in their kind, (n, d), written by hand; the images at the places `unread` have none.
+
+    `settings` are those of `plan_by_hand`; packed vectors need a method such as cl@128/ternary.
+    """
+    plan, place = plan_by_hand(len(vectors), **settings), Place(str(folder))
+    length = vectors.shape[1] * (VALUES_PER_BYTE if vectors.dtype == np.uint8 else 1)
+    sketch = Sketch(length, plan.seed, np.zeros(plan.bits, np.float32))
+    codes = sketch.codes(as_numbers(vectors, length))
+    shape = Shape(vectors[0].nbytes, plan.bits // 8, 0)
+    place.prepare()
+    place.write_once(PLAN, plan.model_dump_json().encode())
+    place.write_once(LEARNED, save({THRESHOLDS: sketch.thresholds}))
+    for number in range(plan.shards):
+        with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, shape) as writer:
+            for each in plan.places(number):
+                row = partial(Row, name_of(each), labels and labels[each], splits and splits[each])
+                read = {"sha256": checksum_of(each), "vector": vectors[each], "code": codes[each], "thumbnail": b""}
+                writer.append(row(UNREAD) if each in unread else row(**read))
+    return Store.opened(str(folder))
+
+
+def listing_of(files, labels=None, splits=None):
+    """A list of image files, by their names: their bytes. Labels and parts of a split are in the order of the names."""
+    names = sorted(files)
+    nothing = (None,) * len(names)
+    samples = tuple(Sample(each, partial(bytes, files[each])) for each in names)
+    return Listing("tiny", samples, tuple(labels or nothing), tuple(splits or nothing), "Tiny.")
+
+
+def extracted(folder, listing, backbone, method, *, shard=2):
+    """A store of images through a network, extracted in this process."""
+    plan = plan_of(listing, parse_method(method, backbone.architecture), backbone, shard, 0)
+    place = Place(str(folder))
+    place.prepare()
+    agree_on(plan, listing, place)
+    extractor = Extractor(plan, place, backbone)
+    for _ in extractor.learn(sample_of(plan, listing)):
+        pass
+    for number in range(plan.shards):
+        for _ in extractor.extract(task_of(plan, listing, number)):
+            pass
+    return Store.opened(str(folder))
