@@ -26,10 +26,10 @@ from PIL import Image
 
 from crosspool.backbones import Backbone
 from crosspool.classifiers import LinearClassifier, unit_vectors
-from crosspool.encoding import Record
+from crosspool.encoding import Encoder, Record
 from crosspool.errors import SettingError
 from crosspool.grids import average_over_cells, spread_over_cells
-from crosspool.methods import parts_and_rest, pooled_record
+from crosspool.methods import Method, parts_and_rest, pooled_record
 from crosspool.pooled_parts import PartContributions, PooledPart, Vector, pooled_part
 from crosspool.records import compute_record
 from crosspool.statistics import channel_numbers
@@ -236,10 +236,14 @@ class Explanation:
         return unit_vectors(_through(rest, encoded))
 
     def _split(self, weights: Vector, intercept: float, score: float) -> Contributions:
-        ends = np.cumsum([part.pooled.size for part in self.parts])
-        products = np.split((weights * self.vector)[: ends[-1]], ends[:-1])  # packing pads the vector with zeros
-        parts = tuple(part.split(product) for part, product in zip(self.parts, products, strict=True))
-        return Contributions(score, intercept, parts)
+        return split_score(self.parts, weights * self.vector, score, intercept)
+
+
+def split_score(parts: Sequence[PooledPart], products: Vector, score: float, intercept: float = 0.0) -> Contributions:
+    """A score split among the channels and positions of parts, from what each number of the vector adds, w * phi(P)."""
+    ends = np.cumsum([part.pooled.size for part in parts])
+    by_part = np.split(products[: ends[-1]], ends[:-1])  # packing pads the vector with zeros
+    return Contributions(score, intercept, tuple(part.split(each) for part, each in zip(parts, by_part, strict=True)))
 
 
 def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image) -> Explanation:
@@ -276,10 +280,15 @@ def explain(classifier: LinearClassifier, backbone: Backbone, image: Image.Image
 
 def explanation_of(classifier: LinearClassifier, record: Record) -> Explanation:
     """As `explain`, but from maps computed before: those of `classifier.method.sources_to_explain`."""
-    encoders, _ = parts_and_rest(classifier.encoder)
-    pools, pooled = zip(classifier.method.parts, encoders, strict=True), pooled_record(classifier.encoder, record)
-    parts = tuple(pooled_part(part, encoder[0], pooled) for part, encoder in pools)
+    parts = pooled_parts(classifier.method, classifier.encoder, record)
     return Explanation(classifier, classifier.vectors([record])[0], parts)
+
+
+def pooled_parts(method: Method, encoder: Encoder, record: Record) -> tuple[PooledPart, ...]:
+    """What the parts of a method pool of an image, ready to be split; `encoder` is the method's, fitted."""
+    encoders, _ = parts_and_rest(encoder)
+    pooled = pooled_record(encoder, record)
+    return tuple(pooled_part(part, own[0], pooled) for part, own in zip(method.parts, encoders, strict=True))
 
 
 def _through(steps: Sequence[Any], vectors: NDArray[Any]) -> NDArray[Any]:

@@ -57,8 +57,7 @@ class Describer:
     def __init__(self, backbone: Backbone, method: Method, thumbnail: int) -> None:
         self.backbone, self.method, self._thumbnail = backbone, method, thumbnail
         self._map = _map_of(method)
-        needed = {*method.sources, *((self._map,) if self._map else ())}
-        self._passes = tuple(passes_of(needed))
+        self._passes = tuple(passes_of(method.sources_to_explain))  # with the map that the first part averages
         self._batch = 1 if backbone.device.type == "cpu" else BATCH
 
     @property

@@ -24,12 +24,13 @@ from crosspool.cache import Array, ArrayCache
 from crosspool.classifiers import learned_arrays, restore_learned
 from crosspool.datasets import Sample
 from crosspool.encoding import VALUES_PER_BYTE, Record
-from crosspool.errors import ModelError, SettingError
+from crosspool.errors import ImageError, ModelError, SettingError
 from crosspool.flow import use_threads
 from crosspool.methods import parse_method
-from crosspool.shards.codes import Sketch, as_numbers
+from crosspool.shards.codes import Codes, Sketch, as_numbers
 from crosspool.shards.describing import Describer
 from crosspool.shards.listing import Listing
+from crosspool.shards.nearest import Query
 from crosspool.shards.place import Place
 from crosspool.shards.plan import LEARNED, Plan
 from crosspool.shards.rows import Row, Shape, ShardWriter
@@ -89,7 +90,7 @@ class Extractor:
     def __init__(self, plan: Plan, place: Place, backbone: Backbone) -> None:
         self.plan, self.place, self.backbone = plan, place, backbone
         self.method = parse_method(plan.method, backbone.architecture, plan.framing)
-        self._encoder = self.method.encoder(plan.seed)
+        self.encoder = self.method.encoder(plan.seed)
         self._describer = Describer(backbone, self.method, plan.thumbnail)
         self._sketch: Sketch | None = None
 
@@ -108,10 +109,10 @@ class Extractor:
                 yield
             if not records:
                 raise SettingError("None of the images that are learned from can be read; check the images.")
-            self._encoder.fit(records)
-            vectors = (self._describer.describe(self._encoder, record).vector for record in records)
+            self.encoder.fit(records)
+            vectors = (self._describer.describe(self.encoder, record).vector for record in records)
             sketch = Sketch.learned(map(self._numbers, vectors), self.method.length, self.plan.bits, self.plan.seed)
-        arrays = {THRESHOLDS: sketch.thresholds, **learned_arrays(self._encoder)}
+        arrays = {THRESHOLDS: sketch.thresholds, **learned_arrays(self.encoder)}
         with self.place.new_file(LEARNED) as path:
             path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
@@ -119,7 +120,7 @@ class Extractor:
         """Take over what was learned; False where nothing was yet. Raises ModelError where it is damaged."""
         try:
             arrays = load(self.place.read(LEARNED))
-            restore_learned(self._encoder, arrays, self.backbone.architecture)
+            restore_learned(self.encoder, arrays, self.backbone.architecture)
             self._sketch = Sketch(self.method.length, self.plan.seed, arrays[THRESHOLDS])
         except FileNotFoundError:
             return False
@@ -128,6 +129,31 @@ class Extractor:
             raise ModelError(f"{problem}; delete it, and run the command again.") from error
         return True
 
+    # --- one image
+
+    def query(self, sample: Sample) -> tuple[Query, Record]:
+        """What the store would keep of an image, and the maps, on the CPU, that its vector is computed from.
+
+        Raises ImageError where it cannot be read, and SettingError where the store lacks what was learned.
+        """
+        self._expect_learned()
+        (looked,) = self._describer.look([sample])
+        if looked.record is None or looked.checksum is None:
+            raise ImageError(looked.problem)
+        vector = self._describer.describe(self.encoder, looked.record).vector
+        record = {source: torch.as_tensor(values).cpu() for source, values in looked.record.items()}
+        return Query(vector, self.code(vector), looked.checksum), record
+
+    def code(self, vector: Array) -> Codes:
+        """The short code of a vector in its kind, (w,)."""
+        assert self._sketch is not None
+        code: Codes = self._sketch.codes(self._numbers(vector)[None])[0]
+        return code
+
+    def _expect_learned(self) -> None:
+        if self._sketch is None and not self.recall():
+            raise SettingError(f"{self.place.address} lacks {LEARNED}; run the same crosspool extract again.")
+
     # --- shards
 
     def extract(self, task: Task) -> Iterator[None]:
@@ -135,8 +161,7 @@ class Extractor:
 
         Yields after each image. Raises SettingError where the store cannot be written, or lacks what was learned.
         """
-        if self._sketch is None and not self.recall():
-            raise SettingError(f"{self.place.address} lacks {LEARNED}; run the command again.")
+        self._expect_learned()
         name = self.plan.shard_name(task.number)
         with self.place.new_file(name) as path, ShardWriter(path, self._shape) as writer:
             for row in self._rows(task):
@@ -155,12 +180,11 @@ class Extractor:
             if each.record is None:
                 yield Row(sample.name, label, split, each.problem, each.checksum)
                 continue
-            described = self._describer.describe(self._encoder, each.record)
-            assert self._sketch is not None
-            code = self._sketch.codes(self._numbers(described.vector)[None])[0]
+            described = self._describer.describe(self.encoder, each.record)
             yield Row(
-                sample.name, label, split, sha256=each.checksum, vector=described.vector, code=code,
-                peak=described.peak, energy=described.energy, cell=described.cell, thumbnail=each.thumbnail,
+                sample.name, label, split, sha256=each.checksum, vector=described.vector,
+                code=self.code(described.vector), peak=described.peak, energy=described.energy, cell=described.cell,
+                thumbnail=each.thumbnail,
             )  # fmt: skip
 
     def _numbers(self, vector: Array) -> NDArray[np.float32]:

@@ -78,6 +78,11 @@ class Place:
         except OSError as error:
             raise self.unusable(error) from error
 
+    def opened(self, name: str) -> Any:
+        """A file to read parts of. Raises OSError."""
+        fs, path = self._found
+        return fs.open(f"{path}/{name}", "rb", cache_type="none")
+
     def write_once(self, name: str, data: bytes) -> None:
         """Write a file that must not be there yet. Raises FileExistsError, or SettingError."""
         with self._temporary(name) as temporary:

@@ -130,8 +130,15 @@ def read_columns(path: Any, names: Sequence[str], groups: Sequence[int] | None =
     return file.read(list(names)) if groups is None else file.read_row_groups(list(groups), list(names))
 
 
-def groups_of(path: Any, names: Sequence[str]) -> Iterator[pa.Table]:
-    """Some columns of a shard's file, one row group at a time."""
+def groups_of(path: Any, names: Sequence[str], rows: NDArray[np.intp] | None = None) -> Iterator[tuple[int, pa.Table]]:
+    """Some columns of a shard's file, one row group at a time, with the number of its first row.
+
+    Only those groups are read that have some of `rows`, where these are given, sorted.
+    """
     file = pq.ParquetFile(path, memory_map=isinstance(path, str | Path))
+    first = 0
     for number in range(file.num_row_groups):
-        yield file.read_row_group(number, list(names))
+        count = file.metadata.row_group(number).num_rows
+        if rows is None or np.diff(np.searchsorted(rows, (first, first + count))).any():
+            yield first, file.read_row_group(number, list(names), use_threads=False)
+        first += count

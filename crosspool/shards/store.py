@@ -1,7 +1,7 @@
 """A store as it is read: its plan, and the rows of its shards, in their order."""
 
-import io
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from crosspool.shards.place import Place
 from crosspool.shards.plan import Plan, read_plan
 from crosspool.shards.rows import column_array, groups_of, read_columns
 
-MOST_NAMED = 3
+READERS = 8  # shards that are read at once: more than cores, as disks and networks are waited for
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,36 @@ class Store:
         return self.plan.images
 
     def source(self, number: int) -> Any:
-        """What pyarrow reads a shard from."""
+        """What pyarrow reads a shard from, or parts of it."""
         name = self.plan.shard_name(number)
         folder = self.place.folder
-        return str(folder / name) if folder is not None else io.BytesIO(self.place.read(name))
+        return str(folder / name) if folder is not None else self.place.opened(name)
+
+    # --- columns
 
     def columns(self, *names: str) -> pa.Table:
         """Some columns of all rows. Raises ModelError for a damaged shard."""
-        return pa.concat_tables([self._read(number, names) for number in range(self.plan.shards)])
+        with ThreadPoolExecutor(READERS) as pool:
+            return pa.concat_tables(pool.map(lambda number: self._read(number, names), range(self.plan.shards)))
 
     def _read(self, number: int, names: Sequence[str]) -> pa.Table:
         try:
-            return read_columns(self.source(number), names)
+            table = read_columns(self.source(number), names)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(number, error) from error
+        if len(table) != len(self.plan.places(number)):
+            raise self._damaged(number, f"it has {len(table):,} rows")
+        return self._with_columns(number, table, names)
 
-    def _damaged(self, number: int, error: Exception) -> ModelError:
-        problem = f"{self.plan.shard_name(number)} of {self.place.address} is damaged ({error})"
+    def _with_columns(self, number: int, table: pa.Table, names: Sequence[str]) -> pa.Table:
+        missing = sorted(set(names) - set(table.column_names))
+        if missing:
+            raise self._damaged(number, f"it lacks {', '.join(missing)}")
+        return table
+
+    def _damaged(self, number: int, reason: Exception | str) -> ModelError:
+        words = " ".join(str(reason).split())
+        problem = f"{self.plan.shard_name(number)} of {self.place.address} is damaged ({words})"
         return ModelError(f"{problem}; delete it, and run the same crosspool extract again.")
 
     @cached_property
@@ -86,21 +99,57 @@ class Store:
 
     def codes(self) -> Codes:
         """The short codes of all images, (n, w); zeros for those that could not be read."""
-        return column_array(self.columns("code")["code"], "<u8")[0]
+        return self.known_codes()[0]
+
+    def known_codes(self) -> tuple[Codes, NDArray[np.bool_]]:
+        """The short codes of all images, (n, w), and which of them have one, (n,)."""
+        return column_array(self.columns("code")["code"], "<u8")
+
+    # --- rows
+
+    def rows(self, places: NDArray[np.intp], *names: str) -> pa.Table:
+        """Some columns of the rows at some places, in their order. Raises ModelError for a damaged shard."""
+        order = np.argsort(places, kind="stable")
+        found = []
+        for number, rows in self.by_shard(places[order]):
+            for first, table in self.groups(number, names, rows):
+                found.append(table.take(rows[(first <= rows) & (rows < first + len(table))] - first))
+        return pa.concat_tables(found).take(np.argsort(order))
+
+    def by_shard(self, places: NDArray[np.intp]) -> list[tuple[int, NDArray[np.intp]]]:
+        """The shards that have some of the images at these places, sorted, and which of their rows."""
+        numbers, starts = np.unique(places // self.plan.shard, return_index=True)
+        parts = np.split(places % self.plan.shard, starts)[1:]
+        return [(int(number), part) for number, part in zip(numbers, parts, strict=True)]
+
+    def groups(
+        self, number: int, names: Sequence[str], rows: NDArray[np.intp] | None = None
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """The row groups of a shard, each with the number of its first row; of `rows` alone, sorted, where given.
+
+        Raises ModelError for a damaged shard.
+        """
+        try:
+            for first, table in groups_of(self.source(number), names, rows):
+                yield first, self._with_columns(number, table, names)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(number, error) from error
+
+    # --- vectors
 
     @property
     def is_packed(self) -> bool:
         """Whether vectors are packed in two bits a number."""
-        return self.plan.method.endswith("ternary") or "/ternary" in self.plan.method
+        return "/ternary" in self.plan.method
+
+    def vectors_of(self, table: pa.Table) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The vectors in a table's rows in their kind, (n, d), with zeros for those without, and which have one."""
+        return column_array(table["vector"], np.uint8 if self.is_packed else "<f4")
 
     def blocks(self) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
         """The vectors in their kind, of those that could be read: their places in the store, and (some, d)."""
-        first = 0
         for number in range(self.plan.shards):
-            try:
-                for table in groups_of(self.source(number), ["vector"]):
-                    vectors, has = column_array(table["vector"], np.uint8 if self.is_packed else "<f4")
-                    yield first + np.flatnonzero(has), vectors[has]
-                    first += len(has)
-            except (pa.ArrowException, OSError) as error:
-                raise self._damaged(number, error) from error
+            start = self.plan.places(number).start
+            for first, table in self.groups(number, ["vector"]):
+                vectors, has = self.vectors_of(table)
+                yield start + first + np.flatnonzero(has), vectors[has]

@@ -34,7 +34,7 @@ def plan_by_hand(images, *, shard=2, method="gem@128", bits=64, **more):
         "backbone": "efficientnet_lite0", "weights": "", "fingerprint": "", "others": {}, "engine": "torch",
         "device": "cpu", "seed": 0, "sample": 1, "versions": {},
     }  # fmt: skip
-    return Plan(images=images, shard=shard, method=method, bits=bits, **(settings | more))
+    return Plan.model_validate(settings | {"images": images, "shard": shard, "method": method, "bits": bits} | more)
 
 
 def written(folder, vectors, labels=None, splits=None, *, unread=(), **settings):

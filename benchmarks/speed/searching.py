@@ -1,0 +1,129 @@
+"""What a search in a store takes, and what it misses: `python -m benchmarks.speed.searching`.
+
+First: the time to compare a code with a million random ones and to choose the nearest thousand, and the peak memory of
+a process that does nothing else. Then, of stores of generated images: how many of the ten nearest images are found
+where so many candidates are chosen by their codes, and how long a search takes with them and with all vectors.
+"""
+
+import resource
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from benchmarks.harness.command import machine_load, met_or_missed, milliseconds, print_table
+from benchmarks.harness.confined import MEGABYTE
+from crosspool.cli import main as crosspool
+from crosspool.datasets.fieldguide.species import SPECIES
+from crosspool.shards.codes import distances
+from crosspool.shards.nearest import CANDIDATES, Index, Query
+from crosspool.shards.plan import BITS
+from crosspool.shards.rows import column_array
+from crosspool.shards.store import Store
+
+METHODS = "cl@448/pca64/ternary,cl@224,gem"
+MOST_SECONDS, MOST_MEGABYTES, LEAST_RECALL = 1.0, 1024.0, 0.95
+SHARES = (0.05, 0.02, 0.01)  # of the images, as candidates
+WANTED = 10  # of the nearest images
+REPETITIONS = 9
+
+
+def scanned(count: int) -> tuple[float, float]:
+    """Seconds to choose the candidates among so many random codes, and the process's peak in megabytes."""
+    codes = np.random.default_rng(0).integers(0, 2**64, (count, BITS // 64), np.uint64)
+
+    def scan() -> None:
+        np.argsort(distances(codes, codes[0]), kind="stable")[:CANDIDATES]
+
+    seconds = median(milliseconds(scan) for _ in range(REPETITIONS)) / 1000
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
+
+
+def print_scan(count: int) -> None:
+    """The first table."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        seconds, peak = pool.submit(scanned, count).result()
+    own = f"{count * BITS // 8 / MEGABYTE:.0f}"
+    verdicts = met_or_missed(seconds < MOST_SECONDS), met_or_missed(peak < MOST_MEGABYTES)
+    row = [f"{count:,}", f"{seconds:.3f} {verdicts[0]}", own, f"{peak:.0f} {verdicts[1]}"]
+    header = ["codes", f"seconds, < {MOST_SECONDS:.0f}", "MB of codes", f"peak MB, < {MOST_MEGABYTES:.0f}"]
+    print_table(f"Choosing {CANDIDATES:,} candidates by codes of {BITS:,} bits", header, [row])
+
+
+def extracted(folder: Path, method: str, images: int) -> Store:
+    """A store of generated images, which the next call with the same arguments finds again."""
+    out = folder / method.replace("/", "-")
+    if crosspool(["extract", f"fieldguide:{-(-images // len(SPECIES))}", "--method", method, "--out", str(out)]):
+        raise SystemExit(f"{method} could not be extracted.")
+    return Store.opened(str(out))
+
+
+def queries_of(store: Store, count: int) -> list[Query]:
+    """Images of the store, evenly drawn, as queries."""
+    places = np.unique(np.linspace(0, len(store) - 1, count).astype(np.intp))
+    rows = store.rows(places, "vector", "code", "sha256")
+    codes, checksums = column_array(rows["code"], "<u8")[0], rows["sha256"].to_pylist()
+    return [Query(*each) for each in zip(store.vectors_of(rows)[0], codes, checksums, strict=True)]
+
+
+def recall(found: np.ndarray, exact: np.ndarray) -> float:
+    """The share of the ten nearest that was found, from the cosines; the first one is the query itself."""
+    return float((found[1:] >= exact[WANTED]).mean())
+
+
+def print_searches(stores: dict[str, Store], queries: int) -> None:
+    """The second table."""
+    rows, verdicts = [], []
+    for method, store in stores.items():
+        index = Index(store)
+        drawn = queries_of(store, queries)
+        opening = milliseconds(partial(index.nearest, drawn[0], WANTED)) / 1000
+        of_all, exact = _searched(index, drawn, None)
+        counts = {f"{share:.0%}": max(WANTED + 1, round(share * len(store))) for share in SHARES}
+        for name, candidates in {f"{CANDIDATES:,}": CANDIDATES, **counts}.items():
+            seconds, found = _searched(index, drawn, candidates)
+            share = float(np.mean([recall(*each) for each in zip(found, exact, strict=True)]))
+            rows.append([method, name, f"{share:.3f}", f"{seconds:.3f}", f"{of_all:.3f}", f"{opening:.3f}"])
+            if candidates == CANDIDATES:
+                verdicts.append([method, f"{share:.3f} {met_or_missed(share >= LEAST_RECALL)}"])
+    header = ["method", "candidates", f"recall of {WANTED}", "seconds", "of all vectors", "the first"]
+    print_table(f"{queries} searches in {len(store):,} images; medians", header, rows)
+    print_table("Targets", ["method", f"recall, >= {LEAST_RECALL}"], verdicts)
+
+
+def _searched(index: Index, queries: Sequence[Query], candidates: int | None) -> tuple[float, list[np.ndarray]]:
+    """The seconds of a search, and what each has found: the cosines of the nearest."""
+    found, times = [], []
+    for query in queries:
+        start = perf_counter()
+        found.append(index.nearest(query, WANTED + 1, candidates).cosines)
+        times.append(perf_counter() - start)
+    return median(times), found
+
+
+def main(
+    images: Annotated[int, typer.Option(min=24, help="Images in each store.")] = 600,
+    methods: Annotated[str, typer.Option(help="With commas between.")] = METHODS,
+    queries: Annotated[int, typer.Option(min=1, help="Searches in each store.")] = 50,
+    codes: Annotated[int, typer.Option(min=CANDIDATES, help="Random codes to scan.")] = 1_000_000,
+    stores: Annotated[Path | None, typer.Option(help="A folder to keep the stores in.")] = None,
+) -> None:
+    """Print both tables."""
+    print(machine_load())
+    print_scan(codes)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = stores or Path(temporary)
+        print_searches({method: extracted(folder, method, images) for method in methods.split(",")}, queries)
+    print(f"\n{machine_load()}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
