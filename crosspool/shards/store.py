@@ -105,6 +105,18 @@ class Store:
         """The short codes of all images, (n, w), and which of them have one, (n,)."""
         return column_array(self.columns("code")["code"], "<u8")
 
+    @cached_property
+    def channels(self) -> int:
+        """How many channels have peaks in each row; 0 where the method has no maps."""
+        schema = read_columns(self.source(0), ["peak"], []).schema
+        return schema.field("peak").type.byte_width // 2 if "peak" in schema.names else 0
+
+    def all_groups(self, *names: str) -> Iterator[tuple[int, pa.Table]]:
+        """The row groups of all shards in their order, each with the place of its first image."""
+        for number in range(self.plan.shards):
+            for first, table in self.groups(number, names):
+                yield self.plan.places(number).start + first, table
+
     # --- rows
 
     def rows(self, places: NDArray[np.intp], *names: str) -> pa.Table:
@@ -148,8 +160,6 @@ class Store:
 
     def blocks(self) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
         """The vectors in their kind, of those that could be read: their places in the store, and (some, d)."""
-        for number in range(self.plan.shards):
-            start = self.plan.places(number).start
-            for first, table in self.groups(number, ["vector"]):
-                vectors, has = self.vectors_of(table)
-                yield start + first + np.flatnonzero(has), vectors[has]
+        for first, table in self.all_groups("vector"):
+            vectors, has = self.vectors_of(table)
+            yield first + np.flatnonzero(has), vectors[has]

@@ -1,0 +1,305 @@
+"""A store, arranged so that one looks into it at once: channel by channel, class by class, and image by image.
+
+A store has a row for each image; here each channel has its numbers of all images in one piece, on disk and mapped into
+memory. The arrangement is made once, and kept in the cache under the checksum of the plan.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.preprocessing import normalize
+
+from crosspool.encoding import principal_components
+from crosspool.errors import SettingError
+from crosspool.shards.codes import Codes, distances
+from crosspool.shards.rows import column_array
+from crosspool.shards.store import Store
+from crosspool.strict_json import json_text
+from crosspool.whole_files import whole_file
+
+FORMAT = 1  # to be increased when the same store is arranged otherwise
+BLOCK, CHANNEL_BLOCK = 4096, 64  # images, and channels, that are computed with at a time
+REFERENCES = 512  # images that all others are compared with, to find those that are like none
+COPY_BITS = 32  # of 1,024 that near-copies differ in at most: an angle of 6 degrees
+KINDS = {"peak": "<f2", "energy": "<f2", "cell": "<u2"}
+READY = "ready.json"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A store and its arrangement in `folder`.
+
+    All places are those of images in the store, counted from 0.
+    """
+
+    store: Store
+    folder: Path
+
+    # --- images
+
+    @cached_property
+    def texts(self) -> dict[str, list[str | None]]:
+        """The paths, labels and problems of all images."""
+        columns = self.store.columns("path", "label", "problem")
+        return {name: list(columns[name].to_pylist()) for name in ("path", "label", "problem")}
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The labels that there are, in the order of their names."""
+        return sorted({label for label in self.texts["label"] if label is not None})
+
+    @cached_property
+    def targets(self) -> NDArray[np.intp]:
+        """The number of each image's class, (n,); -1 for an image without a label."""
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        return np.array([-1 if label is None else numbers[label] for label in self.texts["label"]], np.intp)
+
+    @cached_property
+    def is_read(self) -> NDArray[np.bool_]:
+        """Which images could be read, (n,)."""
+        return np.array([problem is None for problem in self.texts["problem"]])
+
+    def thumbnail(self, place: int) -> bytes:
+        """An image's small picture as JPEG; empty where it could not be read."""
+        start, stop = self._ends[place : place + 2]
+        return bytes(self._pictures[start:stop])
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        return np.load(self.folder / "thumbnails.npy")
+
+    @cached_property
+    def _pictures(self) -> NDArray[np.uint8]:
+        path = self.folder / "thumbnails.bin"
+        return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The short codes of all images, (n, w)."""
+        return np.load(self.folder / "code.npy", mmap_mode="r")
+
+    # --- channels
+
+    @property
+    def channels(self) -> int:
+        """How many channels have numbers; 0 where the method has no maps."""
+        return 0 if self._of("peak") is None else len(self._of("peak"))
+
+    def _of(self, kind: str) -> Any:
+        path = self.folder / f"{kind}.npy"
+        return np.load(path, mmap_mode="r") if path.exists() else None
+
+    def strongest(self, channel: int, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
+        """The places of the images on which a channel has its highest peaks, highest first; none where it is zero.
+
+        Args:
+            channel: Its number.
+            among: Which images count, (n,); None for all.
+            count: How many at most.
+        """
+        peaks = np.asarray(self._of("peak")[channel], np.float32)
+        counted = self.is_read if among is None else self.is_read & among
+        return highest(np.where(counted, peaks, -np.inf), count, above=0.0)
+
+    def peak(self, channel: int, place: int) -> tuple[float, int]:
+        """A channel's peak on an image, and the cell that has it, counted along the rows of the map."""
+        return float(self._of("peak")[channel, place]), int(self._of("cell")[channel, place])
+
+    # --- likeness
+
+    def nearest(self, place: int, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
+        """The places of the images whose codes are most like one image's, itself first."""
+        counted = self.is_read if among is None else self.is_read & among
+        far = distances(self.codes, self.codes[place]).astype(np.float32)
+        far[place] = -1
+        return highest(np.where(counted, -far, -np.inf), count)
+
+    @cached_property
+    def positions(self) -> NDArray[np.float32]:
+        """Where each image is on a plane, by the first two principal components of its channels' energies: (n, 2)."""
+        return np.load(self.folder / "positions.npy")
+
+    @cached_property
+    def likeness(self) -> NDArray[np.float32]:
+        """How like the most similar of some reference images each image is: 1 minus the share of differing bits."""
+        return np.load(self.folder / "likeness.npy")
+
+    def outliers(self, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
+        """The places of the images that are least like all reference images."""
+        counted = self.is_read if among is None else self.is_read & among
+        return highest(np.where(counted, -self.likeness, -np.inf), count)
+
+    @cached_property
+    def copies(self) -> list[NDArray[np.intp]]:
+        """Groups of images that are nearly the same, each by their places, the largest first."""
+        return [np.array(group) for group in json.loads((self.folder / "copies.json").read_text())]
+
+    # --- channels by classes
+
+    @cached_property
+    def class_energies(self) -> NDArray[np.float32]:
+        """The mean energy of each channel in each class: (L, K)."""
+        return np.load(self.folder / "class_energies.npy")
+
+    @cached_property
+    def telling(self) -> NDArray[np.float32]:
+        """How well each channel tells the classes apart, (K,).
+
+        It is the share of the variance of a channel's energy that lies between the classes (eta squared): 0 where all
+        classes have the same mean, 1 where images of one class have the same energy.
+        """
+        return np.load(self.folder / "telling.npy")
+
+
+def highest(values: NDArray[np.floating[Any]], count: int, above: float = -np.inf) -> NDArray[np.intp]:
+    """The places of the highest values above a limit, highest first; of equal ones the first."""
+    count = min(count, len(values))
+    if count < len(values):
+        lowest = np.partition(values, len(values) - count)[len(values) - count]
+        places = np.flatnonzero(values >= lowest)
+    else:
+        places = np.arange(len(values))
+    places = places[np.argsort(-values[places], kind="stable")][:count]
+    return np.asarray(places[values[places] > above])
+
+
+def arranged(store: Store, cache: Path, progress: Callable[[int], None] = lambda done: None) -> Collection:
+    """The arrangement of a store, from the cache, or made and kept there.
+
+    Raises SettingError where the cache cannot be written, and ModelError for a damaged shard.
+    """
+    described = json_text([FORMAT, store.plan.model_dump(exclude={"name", "layout", "problems"})])
+    folder = cache / "collections" / hashlib.sha256(described.encode()).hexdigest()[:32]
+    if not (folder / READY).exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _arrange(store, folder, progress)
+        except OSError as error:
+            reason = error.strerror or error
+            problem = f"The collection cannot be arranged in {cache} ({reason})"
+            raise SettingError(f"{problem}; make room, or choose another folder with CROSSPOOL_CACHE.") from error
+    return Collection(store, folder)
+
+
+def _arrange(store: Store, folder: Path, progress: Callable[[int], None]) -> None:
+    """Fill the folder; the file `READY` says that everything is there."""
+    count, channels = len(store), store.channels
+    kinds = KINDS if channels else {}
+    turned = {name: open_memmap(folder / f"{name}.npy", "w+", kind, (channels, count)) for name, kind in kinds.items()}
+    codes: list[Codes] = []
+    ends = [0]
+    with (folder / "thumbnails.bin").open("wb") as pictures:
+        for first, table in store.all_groups("code", "thumbnail", *kinds):
+            last = first + table.num_rows
+            for name, array in turned.items():
+                array[:, first:last] = column_array(table[name], KINDS[name])[0].T
+            codes.append(column_array(table["code"], "<u8")[0])
+            for picture in table["thumbnail"].to_pylist():
+                ends.append(ends[-1] + pictures.write(picture or b""))
+            progress(last)
+    np.save(folder / "code.npy", np.concatenate(codes))
+    np.save(folder / "thumbnails.npy", np.array(ends, np.int64))
+    collection = Collection(store, folder)
+    np.save(folder / "likeness.npy", _likeness(collection.codes, collection.is_read))
+    groups = near_copies(collection.codes, collection.is_read)
+    (folder / "copies.json").write_text(json_text(groups))
+    if channels:
+        energy, targets = turned["energy"], np.where(collection.is_read, collection.targets, -1)
+        means, telling = told_apart(energy, targets, len(collection.classes))
+        np.save(folder / "class_energies.npy", means)
+        np.save(folder / "telling.npy", telling)
+        np.save(folder / "positions.npy", _on_a_plane(energy, collection.is_read))
+    with whole_file(folder / READY) as path:
+        path.write_text(json_text({"images": count, "channels": channels}))
+
+
+def _likeness(codes: Codes, is_read: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How like the most similar of some reference images, itself left out, each image is."""
+    places = np.flatnonzero(is_read)
+    references = np.sort(np.random.default_rng(0).permutation(places)[:REFERENCES])
+    bits = 64 * codes.shape[1]
+    least = np.full(len(codes), bits, np.uint16)
+    for place in references:
+        far = distances(codes, codes[place])
+        far[place] = bits
+        least = np.minimum(least, far)
+    return np.where(is_read, 1 - least / np.float32(bits), 0).astype(np.float32)
+
+
+def near_copies(codes: Codes, is_read: NDArray[np.bool_]) -> list[list[int]]:
+    """Groups of images whose codes differ from one another's by few bits, along a chain; the largest first.
+
+    Two codes of 1,024 bits that differ in at most 15 are equal in one of their 16 words at least, and are found for
+    certain. Those that differ in up to `COPY_BITS` are found where they share a word, as most do.
+    """
+    near: list[tuple[int, int]] = []
+    places = np.flatnonzero(is_read)
+    for word in range(codes.shape[1]):
+        values = codes[places, word]
+        order = np.argsort(values, kind="stable")
+        same = np.flatnonzero(values[order][1:] == values[order][:-1])
+        one, other = places[order[same]], places[order[same + 1]]
+        apart = np.bitwise_count(codes[one] ^ codes[other]).sum(axis=1)
+        near += zip(one[apart <= COPY_BITS].tolist(), other[apart <= COPY_BITS].tolist(), strict=True)
+    rows, columns = np.array(near, np.intp).reshape(-1, 2).T
+    links = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(len(codes), len(codes)))
+    _, numbers = connected_components(links, directed=False)
+    touched = np.unique(np.concatenate([rows, columns]))
+    groups: dict[int, list[int]] = {}
+    for place in touched.tolist():
+        groups.setdefault(int(numbers[place]), []).append(place)
+    return sorted(groups.values(), key=lambda group: (-len(group), group))
+
+
+def told_apart(
+    energy: NDArray[np.float16], targets: NDArray[np.intp], count: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The mean energies of channels in classes, (L, K), and eta squared of each channel, (K,).
+
+    Args:
+        energy: The channels' energies, (K, n).
+        targets: The number of each image's class, (n,); -1 for images that do not count.
+        count: How many classes there are, L.
+    """
+    counted = np.flatnonzero(targets >= 0)
+    means, telling = np.zeros((count, len(energy)), np.float32), np.zeros(len(energy), np.float32)
+    if not counted.size:
+        return means, telling
+    sizes = np.bincount(targets[counted], minlength=count)
+    belongs = coo_array((np.ones(len(counted)), (targets[counted], np.arange(len(counted)))), (count, len(counted)))
+    for start in range(0, len(energy), CHANNEL_BLOCK):
+        block = slice(start, start + CHANNEL_BLOCK)
+        values = np.asarray(energy[block], np.float64)[:, counted]  # (k, n)
+        of_classes = (belongs @ values.T) / sizes.clip(1)[:, None]  # (L, k)
+        middle = values.mean(axis=1)
+        total = np.square(values - middle[:, None]).sum(axis=1)
+        between = (sizes[:, None] * np.square(of_classes - middle)).sum(axis=0)
+        means[:, block] = of_classes
+        telling[block] = np.divide(between, total, out=np.zeros(len(values)), where=total > 0)
+    return means, telling
+
+
+def _on_a_plane(energy: NDArray[np.float16], is_read: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The first two principal components of the roots of all channels' energies, scaled to unit length: (n, 2)."""
+    blocks = [np.flatnonzero(is_read)[start : start + BLOCK] for start in range(0, int(is_read.sum()), BLOCK)]
+
+    def rows(places: NDArray[np.intp]) -> NDArray[np.float32]:
+        return np.asarray(normalize(np.sqrt(np.asarray(energy[:, places].T, np.float32))))
+
+    positions = np.zeros((len(is_read), 2), np.float32)
+    if min(len(energy), int(is_read.sum())) < 2:
+        return positions
+    mean, components = principal_components(map(rows, blocks), 2)
+    for places in blocks:
+        positions[places] = (rows(places) - mean) @ components.T
+    return positions

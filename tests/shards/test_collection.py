@@ -1,0 +1,158 @@
+"""A store arranged by channels, classes and likeness, against slow references."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from crosspool.errors import SettingError
+from crosspool.shards.collection import (
+    COPY_BITS,
+    Collection,
+    arranged,
+    highest,
+    near_copies,
+    told_apart,
+)
+from crosspool.shards.place import Place
+from crosspool.shards.plan import PLAN
+from crosspool.shards.rows import Row, Shape, ShardWriter
+from crosspool.shards.store import Store
+from tests.shards.stores import plan_by_hand
+
+CHANNELS, IMAGES = 3, 7
+PEAKS = np.arange(IMAGES * CHANNELS).reshape(IMAGES, CHANNELS) % 5
+UNREAD = 4
+LABELS = ("jay", "jay", "owl", None, "owl", "owl", "jay")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Seven images in shards of two; one cannot be read, one has no label, and two are nearly the same."""
+    plan, place = plan_by_hand(IMAGES), Place(str(tmp_path_factory.mktemp("store")))
+    place.write_once(PLAN, plan.model_dump_json().encode())
+    codes = np.random.default_rng(0).integers(0, 2**63, (IMAGES, 1), np.uint64)
+    codes[6] = codes[1]
+    for number in range(plan.shards):
+        with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, Shape(4, 8, CHANNELS)) as writer:
+            for each in plan.places(number):
+                about = f"{each}.jpg", LABELS[each], None
+                read = {
+                    "vector": np.zeros(1, np.float32), "code": codes[each], "peak": PEAKS[each].astype(np.float16),
+                    "energy": (2 * PEAKS[each]).astype(np.float16), "cell": np.full(CHANNELS, each, np.uint16),
+                    "thumbnail": b"picture %d" % each,
+                }  # fmt: skip
+                writer.append(Row(*about, "broken") if each == UNREAD else Row(*about, **read))
+    return Store.opened(place.address)
+
+
+@pytest.fixture(scope="module")
+def collection(store, tmp_path_factory):
+    seen = []
+    made = arranged(store, tmp_path_factory.mktemp("cache"), seen.append)
+    assert seen[-1] == IMAGES
+    return made
+
+
+def test_what_is_known_of_images(collection):
+    assert collection.classes == ["jay", "owl"]
+    assert collection.targets.tolist() == [0, 0, 1, -1, 1, 1, 0]
+    assert np.flatnonzero(~collection.is_read).tolist() == [UNREAD]
+    assert [collection.thumbnail(place) for place in (0, UNREAD, 6)] == [b"picture 0", b"", b"picture 6"]
+
+
+@pytest.mark.parametrize("channel", range(CHANNELS))
+@pytest.mark.parametrize("among", [None, [True, False, True, True, True, False, True]])
+def test_the_strongest_images_of_a_channel(collection, channel, among):
+    """Those of equal peaks in their order; none where the channel is zero, or the image was not read."""
+    counted = [place for place in range(IMAGES) if place != UNREAD and (among is None or among[place])]
+    expected = sorted(
+        (each for each in counted if PEAKS[each, channel]), key=lambda each: (-PEAKS[each, channel], each)
+    )
+    found = collection.strongest(channel, None if among is None else np.array(among))
+    assert found.tolist() == expected
+    assert collection.strongest(channel, None if among is None else np.array(among), 2).tolist() == expected[:2]
+    assert [collection.peak(channel, place) for place in found] == [(PEAKS[each, channel], each) for each in expected]
+
+
+def test_the_nearest_images_begin_with_the_image_itself(collection):
+    for place in (1, 6):
+        assert collection.nearest(place)[:2].tolist() == [place, 7 - place]
+    assert UNREAD not in collection.nearest(0)
+    assert len(collection.nearest(0)) == IMAGES - 1
+    assert collection.nearest(1, collection.targets == 1).tolist() in ([2, 5], [5, 2])
+
+
+def test_near_copies_and_outliers(collection):
+    assert [group.tolist() for group in collection.copies] == [[1, 6]]
+    assert collection.likeness[[1, 6]].tolist() == [1, 1]
+    assert not set(collection.outliers(count=4)) & {1, 6, UNREAD}
+
+
+def test_an_arrangement_is_made_once(store, tmp_path, monkeypatch):
+    first = arranged(store, tmp_path)
+    monkeypatch.setattr("crosspool.shards.collection._arrange", None)
+    assert arranged(store, tmp_path) == first
+    other = Store(store.place, store.plan.model_copy(update={"seed": 1}))
+    with pytest.raises(TypeError):  # it would be made
+        arranged(other, tmp_path)
+
+
+def test_where_it_cannot_be_kept_one_sentence_says_so(store, tmp_path):
+    (tmp_path / "collections").write_bytes(b"")
+    with pytest.raises(SettingError, match=r"cannot be arranged in .*; make room, or choose another folder"):
+        arranged(store, tmp_path)
+
+
+def test_a_store_without_maps_has_no_channels(tmp_path):
+    plan, place = plan_by_hand(1), Place(str(tmp_path / "store"))
+    place.prepare()
+    place.write_once(PLAN, plan.model_dump_json().encode())
+    with place.new_file(plan.shard_name(0)) as path, ShardWriter(path, Shape(4, 8, 0)) as writer:
+        writer.append(Row("a.jpg", None, None, vector=np.zeros(1, np.float32), code=np.zeros(1, np.uint64)))
+    collection = arranged(Store.opened(place.address), tmp_path)
+    assert isinstance(collection, Collection)
+    assert collection.channels == 0
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 20])
+def test_the_highest_values_are_those_of_a_sort(count):
+    values = np.random.default_rng(count).integers(0, 4, 8).astype(np.float32)
+    expected = sorted(range(8), key=lambda place: (-values[place], place))[:count]
+    assert highest(values, count).tolist() == expected
+    assert highest(values, count, above=1).tolist() == [place for place in expected if values[place] > 1]
+
+
+def test_near_copies_are_those_of_all_pairs():
+    """Of codes that are changed in a few bits, or in many."""
+    generator = np.random.default_rng(1)
+    codes = generator.integers(0, 2**63, (40, 16), np.uint64)
+    for place in range(10):
+        flipped = generator.choice(1024, place + 2, replace=False)
+        bits = np.unpackbits(codes[place].view(np.uint8), bitorder="little")
+        bits[flipped] ^= 1
+        codes[20 + place] = np.packbits(bits, bitorder="little").view(np.uint64)
+    expected = [
+        [one, other]
+        for one, other in itertools.combinations(range(40), 2)
+        if np.bitwise_count(codes[one] ^ codes[other]).sum() <= COPY_BITS
+    ]
+    assert len(expected) == 10
+    assert near_copies(codes, np.ones(40, bool)) == expected
+    assert near_copies(codes, np.arange(40) >= 20) == []
+
+
+def test_copies_of_copies_are_one_group():
+    codes = np.zeros((3, 16), np.uint64)
+    codes[1, 0], codes[2] = 1, 2**64 - 1
+    assert near_copies(codes[[0, 1, 0, 2]], np.ones(4, bool)) == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("block", [1, 64])
+def test_channels_that_tell_classes_apart(monkeypatch, block):
+    """Against the sums of squares of an analysis of variance, by hand; images of no class do not count."""
+    monkeypatch.setattr("crosspool.shards.collection.CHANNEL_BLOCK", block)
+    energy = np.array([[1, 1, 3, 3, 9], [1, 3, 1, 3, 9], [5, 5, 5, 5, 9]], np.float16)
+    means, telling = told_apart(energy, np.array([0, 0, 1, 1, -1]), 3)
+    assert means.tolist() == [[1, 2, 5], [3, 2, 5], [0, 0, 0]]
+    assert telling.tolist() == [1, 0, 0]
