@@ -76,7 +76,7 @@ class Collection:
 
     @cached_property
     def _ends(self) -> NDArray[np.int64]:
-        return np.load(self.folder / "thumbnails.npy")
+        return np.asarray(np.load(self.folder / "thumbnails.npy"))
 
     @cached_property
     def _pictures(self) -> NDArray[np.uint8]:
@@ -86,7 +86,8 @@ class Collection:
     @cached_property
     def codes(self) -> Codes:
         """The short codes of all images, (n, w)."""
-        return np.load(self.folder / "code.npy", mmap_mode="r")
+        codes: Codes = self._of("code")
+        return codes
 
     # --- channels
 
@@ -127,12 +128,12 @@ class Collection:
     @cached_property
     def positions(self) -> NDArray[np.float32]:
         """Where each image is on a plane, by the first two principal components of its channels' energies: (n, 2)."""
-        return np.load(self.folder / "positions.npy")
+        return np.asarray(np.load(self.folder / "positions.npy"))
 
     @cached_property
     def likeness(self) -> NDArray[np.float32]:
         """How like the most similar of some reference images each image is: 1 minus the share of differing bits."""
-        return np.load(self.folder / "likeness.npy")
+        return np.asarray(np.load(self.folder / "likeness.npy"))
 
     def outliers(self, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
         """The places of the images that are least like all reference images."""
@@ -149,7 +150,7 @@ class Collection:
     @cached_property
     def class_energies(self) -> NDArray[np.float32]:
         """The mean energy of each channel in each class: (L, K)."""
-        return np.load(self.folder / "class_energies.npy")
+        return np.asarray(np.load(self.folder / "class_energies.npy"))
 
     @cached_property
     def telling(self) -> NDArray[np.float32]:
@@ -158,7 +159,7 @@ class Collection:
         It is the share of the variance of a channel's energy that lies between the classes (eta squared): 0 where all
         classes have the same mean, 1 where images of one class have the same energy.
         """
-        return np.load(self.folder / "telling.npy")
+        return np.asarray(np.load(self.folder / "telling.npy"))
 
 
 def highest(values: NDArray[np.floating[Any]], count: int, above: float = -np.inf) -> NDArray[np.intp]:

@@ -6,7 +6,7 @@ many workers there are nor on which of them computes what.
 
 import tempfile
 import time
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -156,7 +156,7 @@ class Extractor:
 
     # --- shards
 
-    def extract(self, task: Task) -> Iterator[None]:
+    def extract(self, task: Task) -> Generator[None]:
         """Compute a shard, and put its file into the store in the end.
 
         Yields after each image. Raises SettingError where the store cannot be written, or lacks what was learned.

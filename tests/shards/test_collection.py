@@ -48,7 +48,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def collection(store, tmp_path_factory):
-    seen = []
+    seen: list[int] = []
     made = arranged(store, tmp_path_factory.mktemp("cache"), seen.append)
     assert seen[-1] == IMAGES
     return made

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -40,7 +41,7 @@ def gone():
 def listed(broken=(), missing=()):
     """A listing of seven images; some are no images, and some are not there."""
     files = [b"no image" if i in broken else png(tinted(i, i % 3)) for i in range(COUNT)]
-    reads = [gone if i in missing else lambda data=data: data for i, data in enumerate(files)]
+    reads = [gone if i in missing else partial(bytes, data) for i, data in enumerate(files)]
     samples = tuple(Sample(f"image {i}", read) for i, read in enumerate(reads))
     labels = tuple(("red", "green", "blue")[i % 3] for i in range(COUNT))
     return Listing("tints", samples, labels, (None,) * COUNT, "Seven images.", ())

@@ -98,7 +98,7 @@ def test_after_a_kill_two_at_once_complete_the_store(photos, undisturbed, tmp_pa
 
 def test_a_worker_that_is_killed_is_replaced(job, undisturbed):
     job, listing = job
-    counts = []
+    counts: list[int] = []
 
     def kill_first(count):
         if not counts:
@@ -138,7 +138,7 @@ def advanced():
 
 @pytest.fixture
 def schedule(job, advanced):
-    return Schedule(*job, advanced.append)
+    return Schedule(job[0], job[1], advanced.append)
 
 
 def test_what_is_learned_comes_before_all_shards(schedule):
@@ -176,6 +176,6 @@ def test_what_another_driver_has_done_is_not_done_again(job, schedule, advanced)
     extract_locally(schedule, 1)  # begins no worker, and does not wait for one
     assert schedule.is_done
     assert advanced == [2, 2, 2, 2]
-    later = Schedule(*job, advanced.append)
+    later = Schedule(job[0], job[1], advanced.append)
     assert later.is_done
     assert (later.done, later.images) == (IMAGES, IMAGES)

@@ -10,14 +10,13 @@ from crosspool.shards.rows import Row, Shape, ShardWriter, column_array, groups_
 SHAPE = Shape(vector=8, code=16, channels=3)
 
 
-def row(number, **others):
+def row(number):
     """A row with an image, whose numbers follow from its own."""
-    about = {"path": f"{number}.png", "label": "jay", "split": None}
     return Row(
-        **about, sha256=bytes([number] * 32), vector=np.array([number, -number], np.float32),
+        f"{number}.png", "jay", None, sha256=bytes([number] * 32), vector=np.array([number, -number], np.float32),
         code=np.array([number, 1], np.uint64), peak=np.full(3, number, np.float16),
         energy=np.full(3, number / 2, np.float16), cell=np.full(3, 40_000 + number, np.uint16),
-        thumbnail=b"picture", **others,
+        thumbnail=b"picture",
     )  # fmt: skip
 
 
@@ -59,7 +58,7 @@ def test_few_rows_are_in_memory_and_some_are_read_without_the_others(tmp_path, m
     monkeypatch.setattr("crosspool.shards.rows.GROUP_BYTES", 16)
     path = written(tmp_path / "shard", [row(number) for number in range(5)])
     assert pq.ParquetFile(path).num_row_groups == 3
-    assert [table["path"].to_pylist() for table in groups_of(path, ["path"])] == [
+    assert [table["path"].to_pylist() for _, table in groups_of(path, ["path"])] == [
         ["0.png", "1.png"], ["2.png", "3.png"], ["4.png"],
     ]  # fmt: skip
     assert read_columns(path, ["path"], [2, 0])["path"].to_pylist() == ["4.png", "0.png", "1.png"]
