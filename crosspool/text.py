@@ -164,7 +164,7 @@ def signed_percent(fraction: float) -> str:
 def human_bytes(count: float) -> str:
     """1638400 as 1.64 MB; three digits are enough to compare."""
     unit = "B"
-    for larger in ("kB", "MB", "GB"):
+    for larger in ("kB", "MB", "GB", "TB"):
         if count < 999.5:
             break
         count, unit = count / 1000, larger
@@ -259,11 +259,13 @@ def _is_formula(text: str) -> bool:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration in words, as precise as an estimate of it may be: 45 s, 9 min 45 s, 25 min, 1 h 25 min."""
+    """A duration in words, as precise as an estimate of it may be: 45 s, 9 min 45 s, 25 min, 1 h 25 min, 4 d."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 600:
         return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if hours >= 48:
+        return f"{round(hours / 24)} d"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

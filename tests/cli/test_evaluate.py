@@ -722,8 +722,8 @@ def test_file_names_are_safe_and_differ() -> None:
 
 
 def test_byte_counts_in_words() -> None:
-    assert [human_bytes(n) for n in (0, 999, 1000, 5120, 102400, 1638400, 999_600, 2.5e9)] == [
-        "0 B", "999 B", "1 kB", "5.12 kB", "102 kB", "1.64 MB", "1 MB", "2.5 GB"
+    assert [human_bytes(n) for n in (0, 999, 1000, 5120, 102400, 1638400, 999_600, 2.5e9, 1.48e12)] == [
+        "0 B", "999 B", "1 kB", "5.12 kB", "102 kB", "1.64 MB", "1 MB", "2.5 GB", "1.48 TB"
     ]  # fmt: skip
 
 

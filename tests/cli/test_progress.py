@@ -110,7 +110,15 @@ def test_stages_are_counted_one_after_the_other(capsys) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "0 s"), (45, "45 s"), (585, "9 min 45 s"), (599.7, "10 min"), (1500, "25 min"), (5100, "1 h 25 min")],
+    [
+        (0.2, "0 s"),
+        (45, "45 s"),
+        (585, "9 min 45 s"),
+        (599.7, "10 min"),
+        (1500, "25 min"),
+        (5100, "1 h 25 min"),
+        (1e6, "12 d"),
+    ],
 )
 def test_durations(seconds, text) -> None:
     assert duration_text(seconds) == text
