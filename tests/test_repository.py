@@ -119,7 +119,7 @@ def test_the_website_has_every_guide_and_every_public_name() -> None:
 
 def test_one_list_of_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert lines_of("requirements.txt") == ["-e .[app,networks]"]
+    assert lines_of("requirements.txt") == ["-e .[app,networks,store]"]
     extras = project["optional-dependencies"]
     listed = [Requirement(line) for line in [*project["dependencies"], *extras["app"], *extras["networks"]]]
     names = [requirement.name.lower() for requirement in listed]
