@@ -21,6 +21,7 @@ from crosspool.cli import (
     networks,
     predict,
     reproduce,
+    search,
     serve,
     train,
     tune,
@@ -119,6 +120,12 @@ _add(
     "Compute the features of very many images into a store.",
     "photos/ --out store",
     "s3://bucket/photos --out s3://bucket/store --method gem@448 --ray auto",
+)
+_add(
+    search.search_command,
+    "Find the images of a store that are most like one.",
+    "cat.jpg --features store",
+    "cat.jpg --features s3://bucket/store --top 5 --out alike.png",
 )
 _add(train.train_command, "Train a classifier on your own images.", "birds.zip --method cl@448 --out birds.safetensors")
 _add(

@@ -45,11 +45,13 @@ class Neighbour:
 class Found:
     """What a search has found: neighbours, the most alike first.
 
-    `ranked` images of the store were ranked by their vectors; `copies` are the names of those of the query's own file.
+    `ranked` images of the store were ranked by their vectors: all that could be read where `is_exact`, and else those
+    whose short codes are nearest. `copies` are the names of those of the query's own file.
     """
 
     neighbours: tuple[Neighbour, ...]
     ranked: int
+    is_exact: bool
     copies: tuple[str, ...]
     query: Query = field(repr=False)
     parts: tuple[PooledPart, ...] = field(repr=False)
@@ -101,12 +103,6 @@ class Searcher:
             ImageError: The image cannot be read.
             DatasetError: The store has no image that could be read.
             ModelError: A shard is damaged, or its codes are not those of its vectors.
-
-        Example:
-            >>> import crosspool
-            >>> searcher = crosspool.Searcher.opened("no-such-store")
-            Traceback (most recent call last):
-            crosspool.errors.ModelError: no-such-store was not found; ... A store is made by: crosspool extract
         """
         path = os.fspath(image)
         with _one_thread():
@@ -125,7 +121,8 @@ class Searcher:
             for name, label, thumbnail, cosine, vector in zip(*texts, nearest.cosines, vectors, strict=True)
         )
         copies = self.store.rows(nearest.copies, "path")["path"].to_pylist() if len(nearest.copies) else []
-        return Found(tuple(neighbours), nearest.ranked, tuple(copies), query, parts)
+        is_exact = exact or nearest.ranked < max(CANDIDATES, top)
+        return Found(tuple(neighbours), nearest.ranked, is_exact, tuple(copies), query, parts)
 
     def _expect_code(self, vector: NDArray[Any], code: NDArray[np.uint64]) -> None:
         """Raise ModelError where a code differs from that of its vector by more than rounding.
