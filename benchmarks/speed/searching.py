@@ -23,10 +23,9 @@ from benchmarks.harness.command import machine_load, met_or_missed, milliseconds
 from benchmarks.harness.confined import MEGABYTE
 from crosspool.cli import main as crosspool
 from crosspool.datasets.fieldguide.species import SPECIES
-from crosspool.shards.codes import distances
-from crosspool.shards.nearest import CANDIDATES, Index, Query
+from crosspool.shards.extraction import Job
+from crosspool.shards.nearest import CANDIDATES, Index, Query, nearest_codes
 from crosspool.shards.plan import BITS
-from crosspool.shards.rows import column_array
 from crosspool.shards.store import Store
 
 METHODS = "cl@448/pca64/ternary,cl@224,gem"
@@ -40,8 +39,10 @@ def scanned(count: int) -> tuple[float, float]:
     """Seconds to choose the candidates among so many random codes, and the process's peak in megabytes."""
     codes = np.random.default_rng(0).integers(0, 2**64, (count, BITS // 64), np.uint64)
 
+    above = np.random.default_rng(1).standard_normal(BITS).astype(np.float32)
+
     def scan() -> None:
-        np.argsort(distances(codes, codes[0]), kind="stable")[:CANDIDATES]
+        nearest_codes(codes, above, CANDIDATES)
 
     seconds = median(milliseconds(scan) for _ in range(REPETITIONS)) / 1000
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
@@ -68,10 +69,12 @@ def extracted(folder: Path, method: str, images: int) -> Store:
 
 def queries_of(store: Store, count: int) -> list[Query]:
     """Images of the store, evenly drawn, as queries."""
+    extractor = Job(store.plan, store.place, None).extractor()
+    extractor.recall()
     places = np.unique(np.linspace(0, len(store) - 1, count).astype(np.intp))
-    rows = store.rows(places, "vector", "code", "sha256")
-    codes, checksums = column_array(rows["code"], "<u8")[0], rows["sha256"].to_pylist()
-    return [Query(*each) for each in zip(store.vectors_of(rows)[0], codes, checksums, strict=True)]
+    rows = store.rows(places, "vector", "sha256")
+    pairs = zip(store.vectors_of(rows)[0], rows["sha256"].to_pylist(), strict=True)
+    return [Query(vector, extractor.above(vector), checksum) for vector, checksum in pairs]
 
 
 def recall(found: np.ndarray, exact: np.ndarray) -> float:

@@ -38,10 +38,18 @@ class Sketch:
         planes = _planes(length, bits, seed)
         return cls(length, seed, np.median([planes @ vector for vector in vectors], axis=0).astype(np.float32))
 
+    def above(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How far vectors, (n, length), lie above each plane: (n, bits)."""
+        return np.asarray((self._planes @ vectors.T).T - self.thresholds)
+
     def codes(self, vectors: NDArray[np.float32]) -> Codes:
         """The codes of vectors, (n, length): (n, bits / 64)."""
-        above = self.thresholds < (self._planes @ vectors.T).T
-        return np.ascontiguousarray(np.packbits(above, axis=1, bitorder="little")).view("<u8")
+        return as_codes(self.above(vectors))
+
+
+def as_codes(above: NDArray[np.float32]) -> Codes:
+    """The codes of vectors of which is known how far above each plane they lie, (n, bits): (n, bits / 64)."""
+    return np.ascontiguousarray(np.packbits(above > 0, axis=1, bitorder="little")).view("<u8")
 
 
 def _planes(length: int, bits: int, seed: int) -> Any:
@@ -59,6 +67,16 @@ def distances(codes: Codes, code: Codes) -> NDArray[np.uint16]:
         rows = slice(start, start + CHUNK)
         found[rows] = np.bitwise_count(codes[rows] ^ code).sum(axis=1, dtype=np.uint16)
     return found
+
+
+def likenesses(codes: Codes, above: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How alike codes, (n, w), are to a vector of which is known how far above each plane it lies, (bits,): (n,).
+
+    Each plane counts by that distance, for codes on the vector's side of it and against the others. That tells more
+    than the vector's own code, of which all bits count alike (Dong, Charikar and Li, SIGIR 2008).
+    """
+    bits = np.unpackbits(codes.view(np.uint8), axis=1, bitorder="little")
+    return np.asarray(2 * (bits.astype(np.float32) @ above) - above.sum())
 
 
 def as_numbers(vectors: NDArray[Any], length: int) -> NDArray[np.float32]:

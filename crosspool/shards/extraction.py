@@ -27,7 +27,7 @@ from crosspool.encoding import VALUES_PER_BYTE, Record
 from crosspool.errors import ImageError, ModelError, SettingError
 from crosspool.flow import use_threads
 from crosspool.methods import parse_method
-from crosspool.shards.codes import Codes, Sketch, as_numbers
+from crosspool.shards.codes import Codes, Sketch, as_codes, as_numbers
 from crosspool.shards.describing import Describer
 from crosspool.shards.listing import Listing
 from crosspool.shards.nearest import Query
@@ -142,12 +142,17 @@ class Extractor:
             raise ImageError(looked.problem)
         vector = self._describer.describe(self.encoder, looked.record).vector
         record = {source: torch.as_tensor(values).cpu() for source, values in looked.record.items()}
-        return Query(vector, self.code(vector), looked.checksum), record
+        return Query(vector, self.above(vector), looked.checksum), record
+
+    def above(self, vector: Array) -> NDArray[np.float32]:
+        """How far a vector in its kind lies above each plane of the short codes, (bits,)."""
+        assert self._sketch is not None
+        above: NDArray[np.float32] = self._sketch.above(self._numbers(vector)[None])[0]
+        return above
 
     def code(self, vector: Array) -> Codes:
         """The short code of a vector in its kind, (w,)."""
-        assert self._sketch is not None
-        code: Codes = self._sketch.codes(self._numbers(vector)[None])[0]
+        code: Codes = as_codes(self.above(vector)[None])[0]
         return code
 
     def _expect_learned(self) -> None:

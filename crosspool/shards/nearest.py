@@ -1,4 +1,8 @@
-"""The images of a store that are nearest to one: found by short codes and ranked by vectors, or by these alone."""
+"""The images of a store that are nearest to one: found by short codes and ranked by vectors, or by these alone.
+
+Codes are compared in two steps: all of them bit by bit, which is fast, and then the nearest by how far the query lies
+from each plane, which is better.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,21 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crosspool.shards.codes import Codes, distances
+from crosspool.shards.codes import Codes, as_codes, distances, likenesses
 from crosspool.shards.rows import column_array
 from crosspool.shards.similarity import cosines
 from crosspool.shards.store import READERS, Store
 
 CANDIDATES = 1000  # images that are ranked by their vectors: those whose codes are nearest
+PRESELECTED = 20  # times as many are chosen bit by bit
 Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a store would keep of an image: its vector in its kind, (d,), its code, (w,), and its file's SHA-256."""
+    """An image: its vector in a store's kind, (d,), how far that lies above each plane, (bits,), its file's SHA-256."""
 
     vector: NDArray[Any]
-    code: Codes
+    above: NDArray[np.float32]
     checksum: bytes
 
 
@@ -61,18 +66,17 @@ class Index:
         """
         tasks: list[tuple[int, Places | None]] = [(number, None) for number in range(self.store.plan.shards)]
         if candidates is not None:
-            tasks = list(self.store.by_shard(self._candidates(query.code, max(candidates, top))))
+            tasks = list(self.store.by_shard(self._candidates(query.above, max(candidates, top))))
         with ThreadPoolExecutor(READERS) as pool:
             ranked = list(pool.map(partial(self._ranked, query), tasks))
         places, values, is_copy = (np.concatenate(parts) for parts in zip(_NONE, *ranked, strict=True))
         order = np.argsort(-values, kind="stable")[:top]
         return Nearest(places[order], values[order], len(places), places[is_copy])
 
-    def _candidates(self, code: Codes, count: int) -> Places:
-        """The places of the images whose codes differ least from one, sorted."""
+    def _candidates(self, above: NDArray[np.float32], count: int) -> Places:
+        """The places of the images whose codes are nearest, sorted."""
         codes, places = self._coded
-        order = np.argsort(distances(codes, code), kind="stable")
-        return np.sort(places[order[:count]])
+        return np.sort(places[nearest_codes(codes, above, count)])
 
     def _ranked(self, query: Query, task: tuple[int, Places | None]) -> "_Ranked":
         """The images of a shard, or those in some of its rows."""
@@ -88,6 +92,13 @@ class Index:
             found.append((own, cosines(vectors[has], query.vector), (checksums[has] == checksum).all(axis=1)))
         places, values, is_copy = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return places, values, is_copy
+
+
+def nearest_codes(codes: Codes, above: NDArray[np.float32], count: int) -> Places:
+    """The places of the codes, (n, w), that are nearest to a vector which lies so far above each plane, (bits,)."""
+    chosen = np.argsort(distances(codes, as_codes(above[None])[0]), kind="stable")[: PRESELECTED * count]
+    best = np.argsort(-likenesses(codes[chosen], above), kind="stable")[:count]
+    return np.asarray(chosen[best])
 
 
 _Ranked = tuple[Places, NDArray[np.float64], NDArray[np.bool_]]  # places, cosines, and which are the query's own file

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crosspool.encoding import pack_ternary
 from crosspool.shards import codes
-from crosspool.shards.codes import Sketch, as_numbers, distances
+from crosspool.shards.codes import Sketch, as_codes, as_numbers, distances, likenesses
 
 LENGTH, BITS = 2000, 1024
 PLAIN = Sketch(LENGTH, 5, np.zeros(BITS, np.float32))
@@ -56,6 +56,15 @@ def test_distances_are_counted_bit_by_bit(monkeypatch):
     given_codes = np.random.default_rng(0).integers(0, 2**64, (8, 2), np.uint64)
     expected = [sum(int(word).bit_count() for word in row ^ given_codes[4]) for row in given_codes]
     assert distances(given_codes, given_codes[4]).tolist() == expected
+
+
+def test_likenesses_are_sums_over_planes():
+    """Each counts by how far the vector is from it, for codes on its side and against the others."""
+    above = np.zeros(64, np.float32)
+    above[[0, 7, 63]] = 1, -2, 3
+    code = np.array([[0b1], [1 << 63], [0b10000001], [(1 << 63) | 1]], np.uint64)
+    assert likenesses(code, above).tolist() == [1 + 2 - 3, -1 + 2 + 3, 1 - 2 - 3, 1 + 2 + 3]
+    assert as_codes(above[None])[0] == (1 << 63) | 1
 
 
 def test_packed_vectors_become_numbers_of_unit_length():

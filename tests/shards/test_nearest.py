@@ -7,13 +7,15 @@ from hypothesis import strategies as st
 
 from crosspool.encoding import pack_ternary
 from crosspool.errors import ModelError
-from crosspool.shards.codes import distances
-from crosspool.shards.nearest import Index, Query
+from crosspool.shards import nearest
+from crosspool.shards.codes import Sketch, as_numbers, likenesses
+from crosspool.shards.nearest import Index, Query, nearest_codes
 from crosspool.shards.store import Store
 from tests.shards.stores import checksum_of, written
 
 COUNT, LENGTH = 23, 40
 TERNARY = {"method": "cl@128/ternary"}
+SKETCH = Sketch(LENGTH, 0, np.zeros(64, np.float32))  # that of stores by hand
 
 
 def vectors_of(seed, is_packed=False):
@@ -29,8 +31,8 @@ def numbers_of(seed, is_packed):
     return values / np.linalg.norm(values, axis=1, keepdims=True)
 
 
-def query_of(store, vectors, place):
-    return Query(vectors[place], store.codes()[place], checksum_of(place))
+def query_of(vectors, place):
+    return Query(vectors[place], SKETCH.above(as_numbers(vectors[[place]], LENGTH))[0], checksum_of(place))
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["float32", "ternary"])
@@ -49,7 +51,7 @@ def test_all_vectors_compared_is_the_slow_search(made, query, top):
     readable = np.delete(np.arange(COUNT), [3, 20])
     expected = numbers[readable] @ numbers[query]
     order = np.argsort(-np.round(expected, 9), kind="stable")[:top]
-    found = Index(store).nearest(Query(vectors[query], np.zeros(1, np.uint64), bytes(32)), top, None)
+    found = Index(store).nearest(Query(vectors[query], np.zeros(64, np.float32), bytes(32)), top, None)
     np.testing.assert_allclose(found.cosines, expected[order], atol=1e-6)
     np.testing.assert_array_equal(found.places, readable[order])
     assert found.ranked == len(readable)
@@ -58,17 +60,17 @@ def test_all_vectors_compared_is_the_slow_search(made, query, top):
 def test_enough_candidates_give_the_same(made):
     store, vectors, _ = made
     for place in (0, 7, 22):
-        few, every = (Index(store).nearest(query_of(store, vectors, place), 4, number) for number in (COUNT, None))
+        few, every = (Index(store).nearest(query_of(vectors, place), 4, number) for number in (COUNT, None))
         np.testing.assert_array_equal(few.places, every.places)
         np.testing.assert_array_equal(few.cosines, every.cosines)
 
 
 def test_candidates_are_those_of_the_nearest_codes(made):
     store, vectors, numbers = made
-    query = query_of(store, vectors, 8)
-    away = distances(store.codes(), query.code).astype(int)
-    away[[3, 20]] = 1000
-    chosen = np.sort(np.argsort(away, kind="stable")[:6])
+    query = query_of(vectors, 8)
+    alike = likenesses(store.codes(), query.above)
+    alike[[3, 20]] = -np.inf
+    chosen = np.sort(np.argsort(-alike, kind="stable")[:6])
     found = Index(store).nearest(query, 6, 6)
     np.testing.assert_array_equal(np.sort(found.places), chosen)
     np.testing.assert_allclose(found.cosines, np.sort(numbers[chosen] @ numbers[8])[::-1], atol=1e-6)
@@ -76,12 +78,22 @@ def test_candidates_are_those_of_the_nearest_codes(made):
     assert Index(store).nearest(query, 9, 2).ranked == 9  # at least as many as are wanted
 
 
+def test_codes_are_preselected_bit_by_bit(monkeypatch):
+    """By hand: planes that count more decide among those of as many equal bits, but not among all."""
+    above = np.array([1, 1, 1, 9] + 60 * [1], np.float32)
+    every = (1 << 64) - 1
+    codes = np.array([every - 0b1000, every - 0b0111, every - 0b0001], np.uint64)[:, None]
+    assert nearest_codes(codes, above, 3).tolist() == [2, 1, 0]
+    monkeypatch.setattr(nearest, "PRESELECTED", 1)
+    assert nearest_codes(codes, above, 2).tolist() == [2, 0]
+
+
 def test_equal_images_come_in_the_order_of_their_names(tmp_path):
     vectors = vectors_of(1)
     vectors[[2, 9, 17]] = vectors[21]
     store = written(tmp_path, vectors, shard=4)
     for candidates in (10, None):
-        found = Index(store).nearest(query_of(store, vectors, 21), 4, candidates)
+        found = Index(store).nearest(query_of(vectors, 21), 4, candidates)
         assert found.places.tolist() == [2, 9, 17, 21]
         assert found.copies.tolist() == [21]  # the others are other files
 
@@ -90,14 +102,14 @@ def test_the_queries_own_file_is_found_beyond_the_first(tmp_path):
     vectors = vectors_of(1)
     vectors[:5] = vectors[9]
     store = written(tmp_path, vectors)
-    assert Index(store).nearest(query_of(store, vectors, 9), 1).copies.tolist() == [9]
+    assert Index(store).nearest(query_of(vectors, 9), 1).copies.tolist() == [9]
 
 
 def test_a_store_of_nothing_readable(tmp_path):
     vectors = vectors_of(0)
     store = written(tmp_path, vectors, unread=range(COUNT))
     for candidates in (10, None):
-        found = Index(store).nearest(query_of(store, vectors, 0), 3, candidates)
+        found = Index(store).nearest(query_of(vectors, 0), 3, candidates)
         assert (len(found.places), found.ranked) == (0, 0)
 
 
@@ -106,7 +118,7 @@ def test_a_store_of_nothing_readable(tmp_path):
 def test_a_damaged_shard_is_named(tmp_path, candidates, damage):
     vectors = vectors_of(0)
     store = written(tmp_path, vectors, shard=10)
-    query = query_of(store, vectors, 0)
+    query = query_of(vectors, 0)
     shard = tmp_path / "shard-00001.parquet"
     shard.write_bytes(damage(shard.read_bytes()))
     with pytest.raises(ModelError, match=r"shard-00001.parquet of .* is damaged .*; delete it, and run the same"):
@@ -126,7 +138,7 @@ def test_only_the_needed_groups_are_read(tmp_path, monkeypatch):
             yield first, table
 
     monkeypatch.setattr(Store, "groups", counted)
-    found = Index(store).nearest(query_of(store, vectors, 13), 1, 1)
+    found = Index(store).nearest(query_of(vectors, 13), 1, 1)
     assert found.places.tolist() == [13]
     assert read == [(1, 2, 2)]
     assert store.rows(np.array([22, 3, 2]), "path")["path"].to_pylist() == ["image 022", "image 003", "image 002"]
@@ -136,6 +148,6 @@ def test_a_store_in_memory_is_read_in_parts():
     """As one on S3 is: through fsspec."""
     vectors = vectors_of(0)
     store = written("memory://stores/nearest", vectors, shard=10)
-    found = Index(store).nearest(query_of(store, vectors, 6), 2, None)
+    found = Index(store).nearest(query_of(vectors, 6), 2, None)
     assert found.places[0] == 6
-    np.testing.assert_array_equal(Index(store).nearest(query_of(store, vectors, 6), 2, COUNT).places, found.places)
+    np.testing.assert_array_equal(Index(store).nearest(query_of(vectors, 6), 2, COUNT).places, found.places)

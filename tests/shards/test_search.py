@@ -157,8 +157,8 @@ def test_a_query_that_is_no_image(made, tmp_path):
 
 def test_codes_of_another_version_are_noticed(made, photo, monkeypatch):
     """Where the same seed gives other planes; all vectors can be compared nevertheless."""
-    searcher, codes = searcher_of(made("gem")), Sketch.codes
-    monkeypatch.setattr(Sketch, "codes", lambda self, vectors: codes(self, -vectors))
+    searcher, above = searcher_of(made("gem")), Sketch.above
+    monkeypatch.setattr(Sketch, "above", lambda self, vectors: -above(self, vectors))
     with pytest.raises(ModelError, match=r"short codes in .* search with --exact, or extract the store again\.$"):
         searcher.search(photo)
     assert len(searcher.search(photo, 2, exact=True).neighbours) == 2
