@@ -106,7 +106,7 @@ def _shown(value: Any) -> str:
 
 def versions() -> dict[str, str]:
     """The versions of what computes and writes a store's bytes."""
-    names = ("torch", "onnxruntime", "pyarrow", "pillow")
+    names = ("torch", "onnxruntime", "numpy", "scikit-learn", "pyarrow", "pillow")
     return {"crosspool": __version__, **{name: version(name) for name in names}}
 
 

@@ -89,7 +89,12 @@ class ShardWriter:
         self._schema, self._group, self._rows = shape.schema, shape.group, list[dict[str, Any]]()
         compression = {name: "none" if name in _PLAIN else "zstd" for name in self._schema.names}
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression=compression, use_dictionary=["label", "split"], write_statistics=False
+            path,
+            self._schema,
+            compression=compression,
+            use_dictionary=["label", "split"],
+            write_statistics=False,
+            write_page_checksum=True,
         )
 
     def append(self, row: Row) -> None:
@@ -126,7 +131,7 @@ def column_array(column: pa.ChunkedArray, dtype: Any) -> tuple[NDArray[Any], NDA
 
 def read_columns(path: Any, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
     """Some columns of a shard's file, or of some of its row groups."""
-    file = pq.ParquetFile(path, memory_map=isinstance(path, str | Path))
+    file = _opened(path)
     return file.read(list(names)) if groups is None else file.read_row_groups(list(groups), list(names))
 
 
@@ -135,10 +140,15 @@ def groups_of(path: Any, names: Sequence[str], rows: NDArray[np.intp] | None = N
 
     Only those groups are read that have some of `rows`, where these are given, sorted.
     """
-    file = pq.ParquetFile(path, memory_map=isinstance(path, str | Path))
+    file = _opened(path)
     first = 0
     for number in range(file.num_row_groups):
         count = file.metadata.row_group(number).num_rows
         if rows is None or np.diff(np.searchsorted(rows, (first, first + count))).any():
             yield first, file.read_row_group(number, list(names), use_threads=False)
         first += count
+
+
+def _opened(path: Any) -> pq.ParquetFile:
+    """A shard's file, whose bytes are checked against their checksums as they are read."""
+    return pq.ParquetFile(path, memory_map=isinstance(path, str | Path), page_checksum_verification=True)

@@ -30,7 +30,7 @@ class Schedule:
         there = job.place.names()
         self._open = job.plan.missing(there)
         random.SystemRandom().shuffle(self._open)
-        self._learning = [] if LEARNED in there or not self._open else [LEARNING]
+        self._learning = [] if LEARNED in there else [LEARNING]
         self._under_way: Counter[int] = Counter()  # the images that are done of each
         self._attempts: Counter[int] = Counter()
         self.done = job.plan.images - sum(len(job.plan.places(number)) for number in self._open)

@@ -19,7 +19,7 @@ from crosspool.shards.extraction import Extractor, Job, Task, sample_of, task_of
 from crosspool.shards.listing import list_images
 from crosspool.shards.local import extract_locally
 from crosspool.shards.place import Place
-from crosspool.shards.plan import agree_on, plan_of
+from crosspool.shards.plan import LEARNED, agree_on, plan_of
 from crosspool.shards.schedule import ATTEMPTS, LEARNING, Schedule
 from crosspool.whole_files import TEMPORARY_PREFIX
 from tests.dataset_trees import lay
@@ -176,6 +176,8 @@ def test_what_another_driver_has_done_is_not_done_again(job, schedule, advanced)
     extract_locally(schedule, 1)  # begins no worker, and does not wait for one
     assert schedule.is_done
     assert advanced == [2, 2, 2, 2]
+    assert Schedule(job[0], job[1], advanced.append).next()[0] == LEARNING  # without it, no image is searched for
+    (job[0].place.folder / LEARNED).touch()
     later = Schedule(job[0], job[1], advanced.append)
     assert later.is_done
     assert (later.done, later.images) == (IMAGES, IMAGES)

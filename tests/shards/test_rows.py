@@ -54,6 +54,15 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     assert one == two
 
 
+def test_a_flipped_bit_in_a_vector_is_noticed(tmp_path):
+    path = written(tmp_path / "shard", [row(number) for number in range(1, 200)])
+    data = bytearray(path.read_bytes())
+    data[data.index(np.array([7, -7], np.float32).tobytes())] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(OSError, match=r"(?i)crc|checksum"):
+        read_columns(path, ["vector"])
+
+
 def test_few_rows_are_in_memory_and_some_are_read_without_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr("crosspool.shards.rows.GROUP_BYTES", 16)
     path = written(tmp_path / "shard", [row(number) for number in range(5)])
