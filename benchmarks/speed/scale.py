@@ -8,8 +8,10 @@ what the store is asked, and how long the schedule itself takes.
 
 import heapq
 import time
+import tracemalloc
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Annotated, Any, cast
 
@@ -17,6 +19,8 @@ import pyarrow.parquet as pq
 import typer
 
 from benchmarks.harness.command import machine_load, print_table
+from crosspool.datasets import Sample
+from crosspool.datasets.files import reader
 from crosspool.shards.extraction import Job
 from crosspool.shards.listing import Listing
 from crosspool.shards.plan import IMAGES, Plan
@@ -107,31 +111,48 @@ def simulate(plan: Plan, workers: int, rate: float, losses_per_day: float) -> Ou
     return Outcome(now, lost, losses, place.asked, spent)
 
 
-def print_sizes(store: Store, rate: float, shard: int) -> None:
+def listed_bytes(count: int = 100_000) -> float:
+    """The bytes of memory that an image takes in a driver's list: its name, and how it is read."""
+    tracemalloc.start()
+    samples = tuple(Sample(f"a class/{place:09}.jpg", reader(Path(f"{place:09}.jpg"), "")) for place in range(count))
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return used / len(samples)
+
+
+def print_sizes(store: Store, rate: float, shard: int, core_hour: float, gigabyte_month: float) -> None:
     """The bytes of an image by column, and what very many images take."""
     columns, count = column_bytes(store), len(store)
     each = sum(columns.values()) / count
     rows = [[name, f"{total / count:,.0f}"] for name, total in columns.most_common()]
     print_table(f"bytes of an image in {store.plan.method}, {count:,} images", ["column", "bytes"], rows)
-    plan = len(store.place.read(IMAGES)) / count
+    on_disk, in_memory = len(store.place.read(IMAGES)) / count, listed_bytes()
     rows = [
         [
             f"{images:,}",
             human_bytes(images * each),
-            human_bytes(images * plan),
+            human_bytes(images * on_disk),
+            human_bytes(images * in_memory),
+            human_bytes(images * store.plan.bits / 8),
             f"{-(-images // shard):,}",
             duration_text(images / rate),
-            human_bytes(images * store.plan.bits / 8),
+            f"{images / rate / 3600 * core_hour:,.2f}",
+            f"{images * each / 1e9 * gigabyte_month:,.2f}",
         ]
         for images in COUNTS
     ]
-    heads = ["images", "store", "list of images", f"shards of {shard:,}", "of one worker", "codes"]
-    print_table(f"at {rate:g} images a second and worker", heads, rows)
+    heads = ["images", "store", "their list", "in memory", "codes", "shards", "of one core", "dollars", "a month"]
+    prices = f"{core_hour:g} dollars for an hour of a core, {gigabyte_month:g} for a month of a gigabyte"
+    print_table(f"at {rate:g} images a second and core; {prices}", heads, rows)
 
 
 def main(
     address: Annotated[str, typer.Argument(metavar="STORE", help="A store whose columns are measured.")],
-    rate: Annotated[float, typer.Option(help="Images a second of one worker.")] = 12.0,
+    rate: Annotated[float, typer.Option(help="Images a second of one worker, with one core.")] = 12.0,
+    core_hour: Annotated[float, typer.Option(help="Dollars for an hour of a core.")] = 0.05,
+    gigabyte_month: Annotated[
+        float, typer.Option(help="Dollars for a month of a gigabyte in an object store.")
+    ] = 0.025,
     shards: int = 10_000,
     shard: Annotated[int, typer.Option(help="Images of a shard.")] = 1000,
     workers: Annotated[list[int] | None, typer.Option(help="Can be repeated.")] = None,
@@ -140,7 +161,7 @@ def main(
     """Print sizes, and simulate a run of many shards."""
     store = Store.opened(address)
     print(f"{machine_load()}\n")
-    print_sizes(store, rate, shard)
+    print_sizes(store, rate, shard, core_hour, gigabyte_month)
     plan = store.plan.model_copy(update={"images": shards * shard, "shard": shard})
     rows = []
     for count in workers or [16, 128, 1024]:
