@@ -3,6 +3,7 @@
 import psutil
 import pytest
 
+from crosspool import memory_limits
 from crosspool.ui.runtime import memory
 
 MACHINE = psutil.virtual_memory().total
@@ -13,8 +14,8 @@ def files(tmp_path, monkeypatch):
     """Write files of cgroups below a folder, with those that this process is in."""
 
     def write(own, **texts):
-        monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
-        monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "own")
+        monkeypatch.setattr(memory_limits, "CGROUPS", tmp_path / "cgroup")
+        monkeypatch.setattr(memory_limits, "OWN_CGROUPS", tmp_path / "own")
         (tmp_path / "own").write_text(own)
         for name, text in texts.items():
             path = tmp_path / "cgroup" / name.replace("__", "/").replace("_DOT_", ".")
@@ -40,14 +41,14 @@ def test_version_1_seen_from_inside_a_container(files):
         "4:memory:/docker/0123\n0::/\n",
         memory__memory_DOT_limit_in_bytes="3000\n", memory__memory_DOT_usage_in_bytes="10\n",
     )  # fmt: skip
-    assert memory.memory_limit() == 3000
+    assert memory.memory_limit() == memory_limits.usable_memory() == 3000
 
 
 def test_without_any_limit_it_is_the_machine(files):
     files("4:memory:/\n", memory__memory_DOT_limit_in_bytes="9223372036854771712\n")
     assert memory.memory_limit() == MACHINE
     files("0::/\n", memory_DOT_max="max\n")
-    assert memory.memory_limit() == MACHINE
+    assert memory.memory_limit() == memory_limits.usable_memory() == MACHINE
 
 
 def test_memory_is_that_of_this_process_within_that_of_the_machine():
