@@ -27,7 +27,8 @@ AUGMENTED = "cnnaug-svm"
 MAX_OUTPUTS = 100_000  # classes of a network; with more, refusing a file would already take much memory
 LONGEST_NAME = 255  # characters of a class's name: as many as a folder's name may have
 LONGEST_METHOD = 4096  # characters, as of a network's name
-LONGEST_HEADER = 4 * 2**20  # bytes of JSON: 50,000 training images, or 15,000 classes with the longest names
+LONGEST_HEADER = 4 * 2**20  # bytes of JSON: as many training images, or 15,000 classes with the longest names
+MOST_PHOTOGRAPHS = 50_000
 MOST_OBJECTS = 64  # in the header: one for each array, and three around the settings
 STRING_BYTES = 64  # that Python takes for a text besides its characters
 
@@ -98,8 +99,8 @@ class OwnSettings(ClassifierSettings):
 class TrainingSettings(ClassifierSettings):
     """The settings of a trained classifier: its classes, and what it was trained on.
 
-    `photographs` are the SHA-256 of the files of its training images; older files lack them. `parts` are the names of
-    the annotated parts that it learned to find.
+    `photographs` are the SHA-256 of the files of its training images; older files lack them, and those of more images
+    than `MOST_PHOTOGRAPHS`. `parts` are the names of the annotated parts that it learned to find.
     """
 
     classes: ClassNames

@@ -42,13 +42,18 @@ class VectorFile:
 
     def append(self, vectors: NDArray[np.float32] | NDArray[np.uint8]) -> None:
         """Add rows; all have the same type and length."""
+        self.put(np.arange(self.count, self.count + len(vectors)), vectors)
+
+    def put(self, places: NDArray[np.intp], vectors: NDArray[np.float32] | NDArray[np.uint8]) -> None:
+        """Write rows at their places, in any order; none must be missing in the end."""
         rows = np.ascontiguousarray(vectors)
         self.dtype, self.row_bytes = rows.dtype, rows.shape[1] * rows.itemsize
-        self._file.seek(0, os.SEEK_END)
-        view = rows.view(np.uint8).reshape(-1).data
-        while view:  # an unbuffered file may take only a part at a time
-            view = view[self._file.write(view) :]
-        self.count += len(rows)
+        for place, row in zip(places.tolist(), rows.view(np.uint8), strict=True):
+            self._file.seek(place * self.row_bytes)
+            view = row.data
+            while view:  # an unbuffered file may take only a part at a time
+                view = view[self._file.write(view) :]
+            self.count = max(self.count, place + 1)
 
     @property
     def packed(self) -> bool:
@@ -87,6 +92,11 @@ class VectorFile:
             rows = slice(start, start + KERNEL_ROWS)
             kernel[:start, rows] = kernel[rows, :start].T
         return kernel
+
+    def unit_kernel(self, step: Callable[[], None] = lambda: None) -> NDArray[np.float64]:
+        """The same of vectors of unit length, which only packed ones are not yet."""
+        kernel = self.kernel(step)
+        return unit_kernel(kernel) if self.packed else kernel
 
     def combine(self, coefficients: NDArray[np.float64]) -> NDArray[np.float32]:
         """The vectors combined by the rows of `coefficients`, (L, n): (L, d)."""

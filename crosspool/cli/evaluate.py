@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crosspool.cli import labelled as shared
+from crosspool.cli import stored
 from crosspool.cli.console import print_json, print_results
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder, files_of_earlier_run, write_files
@@ -31,6 +32,7 @@ OTHERS = ("efficientnet_lite2", "efficientnet_lite0")  # embedded networks, in o
 METHODS = option("M1,M2,...", METHODS_HELP, "--methods", "-m", default=USUAL_METHODS)
 BASELINE_HELP = "Compare all methods with this one; can be repeated."
 BASELINE = option("NAME", BASELINE_HELP, default="those that begin with global, jitter or cnn; else the first")
+STORED = {*stored.COMMON, "dataset", "splits", "train_size", "official", "seed", "paper", "json"}
 RECOMMEND_HELP = "Name the best of the methods, chosen within the training images, and what can be expected of it."
 SPLITS = option("N", shared.SPLITS_HELP, min=1, default=f"the official split; else {DEFAULT_SPLITS}")
 OFFICIAL_HELP = "Use the published split, or random ones."
@@ -38,14 +40,16 @@ OFFICIAL = typer.Option("--official/--random", help=OFFICIAL_HELP, show_default=
 
 
 def evaluate_command(
+    context: typer.Context,
     *,
     methods: Annotated[str | None, METHODS] = None,
     splits: Annotated[int | None, SPLITS] = None,
     train_size: shared.TrainSize = None,
     baseline: Annotated[list[str] | None, BASELINE] = None,
     official: Annotated[bool | None, OFFICIAL] = None,
+    solver: stored.Solver = "auto",
     framing: shared.WholeFraming = "squash",
-    labelled: shared.LabelledOptions,
+    labelled: shared.LabelledOrStoredOptions,
     recommend: Annotated[bool, typer.Option("--recommend", help=RECOMMEND_HELP)] = False,
     paper: Annotated[bool, typer.Option("--paper", help="Show the paper's Table 1 beside the accuracies.")] = False,
     out: shared.ResultFolder = None,
@@ -57,8 +61,14 @@ def evaluate_command(
     on both sides of a random split. The first run of fieldguide takes about two minutes on 2 cores, later ones seconds.
     """
     folder = checked_folder(out)
+    if stored.is_store(labelled.dataset):
+        stored.expect_no_others(context, STORED, labelled.dataset)
+        size = shared.parsed_train_size(train_size)
+        print_or_write(_tested_store(labelled, splits, size, official, solver, paper=paper), folder, json=json)
+        return
+    if solver != "auto":
+        raise SettingError("--solver is for a store; images are always learned from exactly.")
     from crosspool.backbones import architecture
-    from crosspool.evaluation.files import accuracy_files
     from crosspool.evaluation.protocol import SplitOptions, file_keys
     from crosspool.evaluation.run import evaluate_methods
     from crosspool.methods import parse_methods
@@ -81,7 +91,7 @@ def evaluate_command(
         protocol = options.protocol(features.dataset, file_keys(features))
         for method in chosen:
             shared.foresee_tuning(features, method, protocol.splits[0].train, labelled.seed)
-        with stages_progress() as progress, shared.room_for_vectors(features) as scratch:
+        with stages_progress() as progress, shared.room_for_vectors(labelled.cache_folder) as scratch:
             report = evaluate_methods(
                 chosen, features, protocol, baselines, scratch=scratch, progress=progress, recommend=recommend
             )
@@ -94,12 +104,47 @@ def evaluate_command(
         findings = AccuracyFindings(
             report, labelled.backbone, network.title, weights, framing, protocol.C, command, paper, features.dataset
         )
-        written = write_files(folder, accuracy_files(findings), stale=files_of_earlier_run(folder))
+        print_or_write(findings, folder, json=json)
+
+
+def _tested_store(
+    labelled: shared.LabelledOptions, splits: int | None, size: int | float | None, official: bool | None,
+    solver: stored.SolverChoice, *, paper: bool,
+) -> AccuracyFindings:  # fmt: skip
+    """What the method of a store reaches on its images."""
+    from crosspool.evaluation.protocol import SplitOptions, file_keys
+    from crosspool.evaluation.run import report_of
+    from crosspool.shards.learning import chosen_solver, evaluated
+
+    address, options = labelled.dataset, SplitOptions(splits, size, labelled.seed, official, labelled.on_problem)
+    images = stored.open_stored(address)
+    images = images.restricted_to(options.check(images.dataset)).without_unread(labelled.on_problem)
+    images = options.settle(images)
+    protocol = options.protocol(images.dataset, file_keys(images))
+    chosen = chosen_solver(solver, len(images.dataset))
+    with stages_progress() as progress, stored.scratch_folder(labelled) as scratch:
+        result = evaluated(images, protocol, chosen, scratch=scratch, progress=progress)
+    report = report_of(images.dataset, [result], protocol)
+    words = option_words(
+        official=protocol.official, splits=None if protocol.official else len(protocol.splits), train_size=size,
+        seed=labelled.seed, on_problem=labelled.on_problem, solver=None if solver == "auto" else solver,
+    )  # fmt: skip
+    plan, command = images.store.plan, ("crosspool", "evaluate", address, *words)
+    return AccuracyFindings(
+        report, plan.backbone, images.network.spec.title, plan.weights, plan.framing, protocol.C, command, paper,
+        images.dataset, (chosen.reason, *images.remarks),
+    )  # fmt: skip
+
+
+def print_or_write(findings: AccuracyFindings, folder: Path | None, *, json: bool) -> None:
+    """Write the files of an evaluation, if there is a folder for them, and print it."""
+    from crosspool.evaluation.files import accuracy_files
+
+    written = write_files(folder, accuracy_files(findings), stale=files_of_earlier_run(folder))
     if json:
         print_json(accuracy_json(findings))
         return
-    introduction = [findings.data_sentence, *findings.layout_sentences, findings.protocol_sentence]
-    print_results(introduction, accuracy_sections(findings), report.problems, folder, written)
+    print_results(findings.introduction, accuracy_sections(findings), findings.report.problems, folder, written)
 
 
 def default_methods(structure: "Architecture", framing: "Framing" = "squash", *, recommend: bool = False) -> str:

@@ -76,7 +76,7 @@ def faithfulness_command(
         dataset = features.dataset
         random_splits = options.protocol(dataset, file_keys(features)).splits
         masks = drawings(labelled.dataset, dataset)
-        with stages_progress() as progress, shared.room_for_vectors(features) as scratch:
+        with stages_progress() as progress, shared.room_for_vectors(labelled.cache_folder) as scratch:
             answer = study(dataset, question, features, random_splits, masks, scratch=scratch, progress=progress)
     words = option_words(method=specs[0].name, baseline=specs[1].name, splits=splits, train_size=train_size)
     words += option_words(channels=f"{channels:g}", pixels=pixels or None, fill=fill if pixels else None)

@@ -49,6 +49,14 @@ def _checked_dataset(spec: str) -> str:
     return spec
 
 
+def _checked_if_given(spec: str) -> str:
+    return _checked_dataset(spec) if spec else spec
+
+
+def _checked_or_stored(spec: str) -> str:
+    return spec if "://" in spec else _checked_dataset(spec)
+
+
 Seed = Annotated[int, option("S", "The seed of everything random.", min=0, max=2**32 - 1)]
 FRAMING_HELP = "squash: the whole image, so that nothing of the object is cut off; crop: the centre."
 WholeFraming = Annotated[options.FramingChoice, typer.Option(help=FRAMING_HELP)]
@@ -61,6 +69,7 @@ DATASET_HELP = (
     "A folder (or ZIP) with a folder of images for each class, a known data set's folder, fieldguide[:IMAGES[:SEED]] "
     "(generated, IMAGES of each class), or torchvision:NAME."
 )
+STORED_HELP = f"{DATASET_HELP[:-1]}; or a store that crosspool extract made, here or elsewhere."
 PROBLEM_HELP = "Images that cannot be read, classes with too few images: name them and skip them, or stop."
 DOWNLOAD_HELP = "Download torchvision:NAME if it is missing; nothing else ever is."
 ROOT_HELP = "Where torchvision's data sets are, or will be."
@@ -117,12 +126,12 @@ class LabelledOptions:
         Images that cannot be read are left out, or raise ImageError with "stop".
         Raises DatasetError if none can be read or there are too many.
         """
-        from crosspool.cache import ArrayCache, default_cache
+        from crosspool.cache import ArrayCache
         from crosspool.evaluation.protocol import check_number, without_unreadable
         from crosspool.features import Features
 
         check_number(dataset)
-        cache = ArrayCache(default_cache() if self.cache is None else Path(self.cache).expanduser())
+        cache = ArrayCache(self.cache_folder)
         features = Features.of_methods(dataset, backbone, methods, cache, sources)
         with images_progress() as bar:
             task = bar.add_task("Computing features", total=len(dataset))
@@ -138,6 +147,13 @@ class LabelledOptions:
                 raise ImageError(f"{str(error).rstrip('.')}; or leave it out with --on-problem skip.") from error
         return features
 
+    @property
+    def cache_folder(self) -> Path:
+        """Where features are kept, and vectors while they are learned from."""
+        from crosspool.cache import default_cache
+
+        return default_cache() if self.cache is None else Path(self.cache).expanduser()
+
     def spelled_out(self, framing: str | None, cache: str | None = None) -> list[str]:
         """The same options on a command line."""
         network = option_words(seed=self.seed, backbone=self.backbone, framing=framing, on_problem=self.on_problem)
@@ -150,6 +166,20 @@ class LabelledOptions:
         """The options for weights, device and engine on a command line."""
         device, engine = (None if each == "auto" else each for each in (self.device, self.engine))
         return option_words(weights=self.weights, device=device, engine=engine)
+
+
+@dataclass(frozen=True)
+class OptionalLabelledOptions(LabelledOptions):
+    """The same where something else may stand in for labelled images, which are then an empty name."""
+
+    dataset: Annotated[str, typer.Argument(metavar="[DATASET]", help=DATASET_HELP, callback=_checked_if_given)] = ""
+
+
+@dataclass(frozen=True)
+class LabelledOrStoredOptions(LabelledOptions):
+    """The same where a store may stand in for labelled images."""
+
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=STORED_HELP, callback=_checked_or_stored)]
 
 
 @contextmanager
@@ -173,9 +203,8 @@ def foresee_tuning(features: "Features", method: "Method", images: "NDArray[np.i
 
 
 @contextmanager
-def room_for_vectors(features: "Features") -> Iterator[Path]:
+def room_for_vectors(folder: Path) -> Iterator[Path]:
     """The cache folder, for vectors too. Raises SettingError if they cannot be kept there."""
-    folder = features.cache.folder
     try:
         yield folder
     except OSError as error:

@@ -12,6 +12,7 @@ from crosspool.cli.console import complain
 from crosspool.text import duration_text
 
 SECONDS_BETWEEN_LINES = 10.0
+SHOWN_STAGES = 4  # the last ones
 ESTIMATE_SECONDS = 120.0  # the time left is estimated from the speed in the last two minutes
 
 
@@ -84,6 +85,8 @@ def stages_progress() -> Iterator[Callable[[str, int, int], None]]:
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = stages.add_task(stage, total=total)
+                for old in list(tasks.values())[:-SHOWN_STAGES]:
+                    stages.update(old, visible=False)
             stages.update(tasks[stage], completed=done)
 
         yield show

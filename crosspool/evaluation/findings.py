@@ -39,6 +39,8 @@ class AccuracyFindings:
     paper: bool
     dataset: "Dataset | None" = None
     """The data set that the methods were tested on."""
+    remarks: tuple[str, ...] = ()
+    """Further sentences on how they were tested."""
 
     @property
     def command_line(self) -> str:
@@ -55,6 +57,11 @@ class AccuracyFindings:
         labels = "classes" if report.measure == "accuracy" else "labels"
         data = f"{report.dataset}: {report.images:,} images, {len(report.classes)} {labels}"
         return f"{data}. {self.network}, {self.framing} framing."
+
+    @property
+    def introduction(self) -> list[str]:
+        """What stands above the tables, a paragraph each."""
+        return [self.data_sentence, *self.layout_sentences, self.protocol_sentence, *self.remarks]
 
     @property
     def layout_sentences(self) -> list[str]:
@@ -104,6 +111,7 @@ def accuracy_json(findings: AccuracyFindings) -> dict[str, Any]:
         "command": findings.command_line,
         "versions": versions(),
         **({"paper": _paper_json(report)} if findings.paper else {}),
+        **({"remarks": findings.remarks} if findings.remarks else {}),
     }
 
 

@@ -1,7 +1,9 @@
 """How methods are tested: the features of a data set's images, the options of the splits, and the splits themselves."""
 
+import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -14,6 +16,24 @@ from crosspool.features import Features
 from crosspool.text import human_bytes
 
 MAX_IMAGES = 30_000  # every image is compared with every other, in memory
+
+
+class LabelledImages(typing.Protocol):
+    """A data set whose files' content is known: `Features`, or what takes its vectors from elsewhere."""
+
+    dataset: Dataset
+
+    def restricted_to(self, dataset: Dataset) -> Self:
+        """The same of a data set whose samples are among these."""
+
+    def file_key(self, index: int) -> str:
+        """The content key of a sample's image file, whatever its box: equal for equal files."""
+
+    def image_key(self, index: int) -> str:
+        """The content key of a sample, its box included: equal for equal images."""
+
+
+Images = TypeVar("Images", bound=LabelledImages)
 
 
 @dataclass(frozen=True)
@@ -54,7 +74,7 @@ class SplitOptions:
             self._random(enough, 1, None)
         return dataset if self.on_problem == "stop" else enough
 
-    def settle(self, features: Features) -> Features:
+    def settle(self, features: Images) -> Images:
         """Drop the classes that are too small once it is known which images can be read, and which are equal."""
         is_official = self._is_official(features.dataset)
         keys = None if is_official or features.dataset.multi_label else file_keys(features)
@@ -117,12 +137,12 @@ def without_unreadable(features: Features, progress: Callable[[int], None]) -> F
     return features.restricted_to(dataset.subset(readable, problems=tuple(failed.values())))
 
 
-def file_keys(features: Features) -> list[str]:
+def file_keys(features: LabelledImages) -> list[str]:
     """The key of each sample's image file, whatever box is cut out of it."""
     return [features.file_key(index) for index in range(len(features.dataset))]
 
 
-def _trained_and_tested(features: Features) -> tuple[str, ...]:
+def _trained_and_tested(features: LabelledImages) -> tuple[str, ...]:
     """A warning about an official split that tests on images that it also trains on."""
     split, keys = features.dataset.official, file_keys(features)
     assert split is not None

@@ -62,13 +62,14 @@ class MethodResult:
     `confusion` is (L, L), rows being the true classes, summed over the splits; None with several labels. `correct` is
     (splits, n): 1 or 0 where an image was tested, NaN where not; None with several labels. `localised` is in which
     share of the test images that show a part it is found, by the names of parts; empty where none is looked for.
+    `seconds_per_image` are None where vectors were computed before.
     """
 
     name: str
     measures: dict[str, Measured]
     dimensions: int
     bytes_per_image: int
-    seconds_per_image: float
+    seconds_per_image: float | None
     confusion: NDArray[np.int64] | None
     correct: NDArray[np.float64] | None
     outcomes: tuple[Outcome, ...]
@@ -151,8 +152,9 @@ def most_predicted(result: MethodResult, images: int) -> NDArray[np.intp]:
 
 
 def summarised(
-    dataset: Dataset, name: str, outcomes: Sequence[Outcome], dimensions: int, row_bytes: int, seconds: float, seed: int
-) -> MethodResult:
+    dataset: Dataset, name: str, outcomes: Sequence[Outcome], dimensions: int, row_bytes: int, seconds: float | None,
+    seed: int,
+) -> MethodResult:  # fmt: skip
     """The measures, confusion matrix and costs of one method."""
     measures: dict[str, Measured] = {}
     for kind, measure in measures_of(dataset).items():

@@ -21,7 +21,7 @@ from crosspool.features import Features
 from crosspool.methods import Method
 from crosspool.methods.wording import CROSS_LAYER_KIND, learns_parts, rivals
 from crosspool.records import compute_record
-from crosspool.svm import DualLinearSVM, VectorFile, unit_kernel
+from crosspool.svm import DualLinearSVM, VectorFile
 from crosspool.training import encode_into
 
 TIMED_IMAGES = 8
@@ -128,10 +128,9 @@ def result_of(
             encoder = method.encoder(protocol.seed).fit(records, lessons)
         with VectorFile(scratch) as file:
             encode_into(file, method, encoder, features, partial(report, number * count))
-            kernel, row_bytes = file.kernel(step), file.row_bytes
-            kernel = unit_kernel(kernel) if file.packed else kernel
+            kernel, row_bytes = file.unit_kernel(step), file.row_bytes
         for split in splits:
-            outcomes.append(Outcome(split, _scores(dataset, split, kernel, protocol.C)))
+            outcomes.append(Outcome(split, scores_of(dataset, split, kernel, protocol.C)))
             found.append(found_parts(method, encoder, features, split, step))
             step()
             if inner:
@@ -156,7 +155,7 @@ def _judged(
     measure = next(iter(measures_of(dataset).values()))
     for split in inner:
         each = _learned_anew(method, features, split, protocol, scratch, step) if kernel is None else kernel
-        values.append(measure(dataset.targets[split.test], _scores(dataset, split, each, protocol.C)))
+        values.append(measure(dataset.targets[split.test], scores_of(dataset, split, each, protocol.C)))
         step()
     return float(np.mean(values)) if values else None
 
@@ -172,14 +171,13 @@ def _learned_anew(
     encoder = method.encoder(protocol.seed).fit(records, lessons)
     with VectorFile(scratch) as file:
         encode_into(file, method, encoder, features.restricted_to(dataset.subset(both)), lambda done: step())
-        some = file.kernel(step)
-        some = unit_kernel(some) if file.packed else some
+        some = file.unit_kernel(step)
     kernel = np.zeros((len(dataset), len(dataset)))
     kernel[np.ix_(both, both)] = some
     return kernel
 
 
-def _scores(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> NDArray[np.float64]:
+def scores_of(dataset: Dataset, split: Split, kernel: NDArray[np.float64], C: float) -> NDArray[np.float64]:
     """Train on a split's training images, and score its test images: (n_test, L).
 
     A class without training images never wins; a label that the split cannot teach gets the same score everywhere.

@@ -51,11 +51,12 @@ def _method_columns(report: "Report") -> tuple[Column, ...]:
     for rank, measure in enumerate(others, 2):
         title = LABEL_ACCURACY if multi_label and measure == "accuracy" else TITLES[measure]
         columns.append(_measure_column(report.methods, measure, title, rank))
+    times = [result.seconds_per_image for result in report.methods if result.seconds_per_image is not None]
     return (
         *columns,
         Column("dimensions", [f"{result.dimensions:,}" for result in report.methods], right=True, optional=1),
         Column("storage", [human_bytes(result.bytes_per_image) for result in report.methods], right=True),
-        Column("time", [f"{1000 * result.seconds_per_image:.0f} ms" for result in report.methods], right=True),
+        *([Column("time", [f"{1000 * seconds:.0f} ms" for seconds in times], right=True)] if times else []),
     )
 
 
@@ -153,7 +154,9 @@ def _on_points(intervals: "Sequence[Interval]") -> tuple[str, ...]:
 
 
 def _notes(report: "Report") -> tuple[str, ...]:
-    notes = ["Storage: of an image's vector. Time: from an image's file to its vector, on this machine."]
+    is_timed = report.methods[0].seconds_per_image is not None
+    times = " Time: from an image's file to its vector, on this machine." if is_timed else ""
+    notes = [f"Storage: of an image's vector.{times}"]
     for result in report.methods:
         if reads_true_parts(result.name):
             notes.append(f"{result.name} reads the true boxes of the parts in test images: an upper bound.")
@@ -218,7 +221,7 @@ def accuracy_markdown(findings: AccuracyFindings) -> str:
     return markdown_page(
         f"{findings.measure.capitalize()} on {findings.report.dataset}",
         findings.command_line,
-        "\n".join([findings.data_sentence, *findings.layout_sentences, findings.protocol_sentence]),
+        "\n".join(findings.introduction),
         accuracy_sections(findings),
         findings.report.problems,
         versions_sentence(),

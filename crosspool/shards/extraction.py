@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from threadpoolctl import threadpool_limits
 
-from crosspool.backbones import Backbone, load_backbone
+from crosspool.backbones import Architecture, Backbone, load_backbone
 from crosspool.cache import Array, ArrayCache
 from crosspool.classifiers import learned_arrays, restore_learned
 from crosspool.datasets import Sample
-from crosspool.encoding import VALUES_PER_BYTE, Record
+from crosspool.encoding import VALUES_PER_BYTE, Encoder, Record
 from crosspool.errors import ImageError, ModelError, SettingError
 from crosspool.flow import use_threads
 from crosspool.methods import parse_method
@@ -118,15 +118,10 @@ class Extractor:
 
     def recall(self) -> bool:
         """Take over what was learned; False where nothing was yet. Raises ModelError where it is damaged."""
-        try:
-            arrays = load(self.place.read(LEARNED))
-            restore_learned(self.encoder, arrays, self.backbone.architecture)
-            self._sketch = Sketch(self.method.length, self.plan.seed, arrays[THRESHOLDS])
-        except FileNotFoundError:
+        thresholds = recalled(self.place, self.encoder, self.backbone.architecture)
+        if thresholds is None:
             return False
-        except (SafetensorError, ModelError, KeyError, ValueError) as error:
-            problem = f"{self.place.address}/{LEARNED} is damaged ({error})"
-            raise ModelError(f"{problem}; delete it, and run the command again.") from error
+        self._sketch = Sketch(self.method.length, self.plan.seed, thresholds)
         return True
 
     # --- one image
@@ -195,6 +190,23 @@ class Extractor:
     def _numbers(self, vector: Array) -> NDArray[np.float32]:
         numbers: NDArray[np.float32] = as_numbers(vector[None], self.method.length)[0]
         return numbers
+
+
+def recalled(place: Place, encoder: Encoder, network: Architecture) -> NDArray[np.float32] | None:
+    """Let an encoder know what was learned for a store, and return the thresholds of its codes.
+
+    None where nothing was learned yet. Raises ModelError where it is damaged.
+    """
+    try:
+        arrays = load(place.read(LEARNED))
+        restore_learned(encoder, arrays, network)
+        thresholds: NDArray[np.float32] = arrays[THRESHOLDS]
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, ModelError, KeyError, ValueError) as error:
+        problem = f"{place.address}/{LEARNED} is damaged ({error})"
+        raise ModelError(f"{problem}; delete it, and run the command again.") from error
+    return thresholds
 
 
 def counted(steps: Iterable[None]) -> Iterator[int]:

@@ -38,7 +38,9 @@ MOST_NAMED = 5
 class Listing:
     """Images in the order of their names, each with its label and its part of an official split, where it has one.
 
-    `layout` says how they were found, and `problems` what was left out.
+    `layout` says how they were found, and `problems` what was left out. Classes and images have an order of their own
+    in a data set, on which its random splits depend: `classes` are in it, and `places` are the places of the images in
+    it, empty where it is this one.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Listing:
     splits: tuple[str | None, ...]
     layout: str
     problems: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -106,7 +110,11 @@ def _in_order(found: Listing) -> Listing:
     def ordered(values: Sequence[Value]) -> tuple[Value, ...]:
         return tuple(values[place] for place in order)
 
-    return replace(found, samples=ordered(found.samples), labels=ordered(found.labels), splits=ordered(found.splits))
+    return replace(
+        found, samples=ordered(found.samples), labels=ordered(found.labels), splits=ordered(found.splits),
+        classes=found.classes or tuple(sorted({label for label in found.labels if label is not None})),
+        places=tuple(order),
+    )  # fmt: skip
 
 
 # --- folders and data sets
@@ -130,7 +138,7 @@ def _labelled(dataset: Dataset) -> Listing:
             for index in indices:
                 splits[index] = part
     layout = dataset.layout or f"{dataset.name}: {plural(len(dataset.classes), 'class', 'classes')}."
-    return Listing(dataset.name, dataset.samples, labels, tuple(splits), layout, dataset.problems)
+    return Listing(dataset.name, dataset.samples, labels, tuple(splits), layout, dataset.problems, dataset.classes)
 
 
 def _unlabelled(name: str, found: NoClassesError) -> Listing:

@@ -32,6 +32,7 @@ _FREE = {"name", "layout", "problems"}  # what a plan says for people: another o
 _WORDS = {
     "images": "the number of images",
     "listing": "the list of images, their labels or their split",
+    "classes": "the classes",
     "shard": "the images of a shard",
     "fingerprint": "the network's weights",
     "others": "the networks beside it",
@@ -42,7 +43,8 @@ _WORDS = {
 class Plan(BaseModel):
     """A plan: images, method, network, and everything else that decides the bytes of a store.
 
-    `listing` is the SHA-256 of the list of images, `fingerprint` that of the network, and `others` those of the
+    `listing` is the SHA-256 of the list of images, `classes` are the names of all labels in the order of the data set.
+    `fingerprint` is the SHA-256 of the network, `outputs` its number of classes, and `others` are the SHA-256 of the
     networks beside it. `engine` and `device` compute the maps. `sample` images, drawn by `seed`, are learned from.
     """
 
@@ -54,10 +56,12 @@ class Plan(BaseModel):
     problems: list[str]
     images: int = Field(ge=1)
     listing: str
+    classes: list[str]
     shard: int = Field(ge=1)
     method: str
     framing: Framing
     backbone: str
+    outputs: int = Field(ge=1)
     weights: str
     fingerprint: str
     others: dict[str, str]
@@ -95,7 +99,7 @@ class Plan(BaseModel):
             if name in _FREE or own == theirs:
                 continue
             words = _WORDS.get(name, f"the {name}")
-            is_long = name in ("listing", "fingerprint", "others")
+            is_long = name in ("listing", "classes", "fingerprint", "others")
             found.append(words if is_long else f"{words} ({_shown(own)} there, {_shown(theirs)} here)")
         return found
 
@@ -151,7 +155,12 @@ def _listed(listing: Listing) -> bytes:
 
     names = [sample.name for sample in listing.samples]
     table = pa.table(
-        {"path": names, "label": pa.array(listing.labels, pa.string()), "split": pa.array(listing.splits, pa.string())}
+        {
+            "path": names,
+            "label": pa.array(listing.labels, pa.string()),
+            "split": pa.array(listing.splits, pa.string()),
+            "place": pa.array(listing.places or range(len(listing)), pa.int64()),
+        }
     )
     file = io.BytesIO()
     pq.write_table(table, file, compression="zstd")
@@ -172,7 +181,8 @@ def plan_of(listing: Listing, method: Method, backbone: Backbone, shard: int, se
     wanted = SAMPLE if method.learns else SAMPLE_FOR_CODES
     return Plan(
         name=listing.name, layout=listing.layout, problems=list(listing.problems), images=len(listing),
-        listing=listing.checksum, shard=shard, method=method.name, framing=method.framing, backbone=backbone.spec.name,
+        listing=listing.checksum, classes=list(listing.classes), shard=shard, method=method.name,
+        framing=method.framing, backbone=backbone.spec.name, outputs=len(backbone.classes),
         weights=Path(backbone.weights).name, fingerprint=backbone.fingerprint,
         others={name: backbone.of(name).fingerprint for name in method.networks},
         engine=_settled(backbone, method), device=backbone.device.type, seed=seed,

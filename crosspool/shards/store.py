@@ -1,5 +1,6 @@
 """A store as it is read: its plan, and the rows of its shards, in their order."""
 
+import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from crosspool.errors import DatasetError, ModelError, not_found
 from crosspool.shards.codes import Codes
 from crosspool.shards.place import Place
-from crosspool.shards.plan import Plan, read_plan
+from crosspool.shards.plan import IMAGES, Plan, read_plan
 from crosspool.shards.rows import column_array, groups_of, read_columns
 
 READERS = 8  # shards that are read at once: more than cores, as disks and networks are waited for
@@ -88,14 +89,44 @@ class Store:
         """The labels of all images; None for one without."""
         return list(self.columns("label")["label"].to_pylist())
 
+    @cached_property
+    def splits(self) -> list[str | None]:
+        """The parts of an official split that all images are in; None for one without."""
+        return list(self.columns("split")["split"].to_pylist())
+
+    @cached_property
+    def checksums(self) -> list[bytes | None]:
+        """The SHA-256 of all images' files; None for one without."""
+        return list(self.columns("sha256")["sha256"].to_pylist())
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """The places of all images in the order that their data set has. Raises ModelError."""
+        try:
+            table = read_columns(io.BytesIO(self.place.read(IMAGES)), ["place"])
+        except (pa.ArrowException, OSError) as error:
+            problem = f"{IMAGES} of {self.place.address} is missing or damaged ({error})"
+            raise ModelError(f"{problem}; extract the store again, at another place.") from error
+        return np.asarray(table["place"])
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """The places of all images by their names."""
+        return {name: row for row, name in enumerate(self.paths)}
+
+    @cached_property
+    def reasons(self) -> list[str | None]:
+        """Why images could not be read; None for one that could."""
+        return list(self.columns("problem")["problem"].to_pylist())
+
     def problems(self) -> list[str]:
         """Why images could not be read, of those that could not."""
-        return [problem for problem in self.columns("problem")["problem"].to_pylist() if problem is not None]
+        return [problem for problem in self.reasons if problem is not None]
 
     @cached_property
     def is_read(self) -> NDArray[np.bool_]:
         """Which images could be read, (n,)."""
-        return np.array([problem is None for problem in self.columns("problem")["problem"].to_pylist()])
+        return np.array([problem is None for problem in self.reasons])
 
     def codes(self) -> Codes:
         """The short codes of all images, (n, w); zeros for those that could not be read."""
