@@ -176,7 +176,9 @@ def test_what_another_driver_has_done_is_not_done_again(job, schedule, advanced)
     extract_locally(schedule, 1)  # begins no worker, and does not wait for one
     assert schedule.is_done
     assert advanced == [2, 2, 2, 2]
-    assert Schedule(job[0], job[1], advanced.append).next()[0] == LEARNING  # without it, no image is searched for
+    found = Schedule(job[0], job[1], advanced.append).next()
+    assert found is not None
+    assert found[0] == LEARNING  # without it, no image is searched for
     (job[0].place.folder / LEARNED).touch()
     later = Schedule(job[0], job[1], advanced.append)
     assert later.is_done
