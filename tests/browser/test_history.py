@@ -10,7 +10,6 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import expect
 
-from benchmarks.harness import layout_shift
 from benchmarks.harness.walks import Walk
 from tests.browser.test_pages import SMALL, drawn_photo
 
@@ -79,32 +78,6 @@ def test_the_address_is_that_of_the_last_of_quick_presses(visit):
         window.page.wait_for_timeout(60)
     window.settle()
     expect_sample(window, "cameraman")
-
-
-def test_every_page_has_a_title_and_a_description_and_no_failing_request_and_does_not_jump(visit):
-    window = visit(390, 844)
-    window.page.add_init_script(layout_shift.PROBE)
-    failed = []
-    window.page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
-    for path, title in (
-        ("/", "Maps"),
-        ("/contributions", "Why this class?"),
-        ("/build_p", "Build the feature"),
-        ("/what_am_i_looking_at", "Build the feature"),
-        ("/lesson", "Guided lesson"),
-        ("/train_and_compare", "Train & compare"),
-        ("/side_by_side", "Side by side"),
-        ("/teachers", "For teachers"),
-        ("/channel?channel=899", "Map 899 of EfficientNet-Lite0"),
-    ):
-        window.page.goto(window.url + path)
-        expect(window.page).to_have_title(f"{title} · crosspool")
-        window.settle()
-        description = window.page.locator('meta[name="description"]').get_attribute("content")
-        assert len(description) > 40
-        moved = window.page.evaluate("shifts")
-        assert layout_shift.cumulative(moved) < layout_shift.GOOD_SHIFT, (path, moved)
-    assert failed == []
 
 
 class Network(socketserver.ThreadingTCPServer):
@@ -189,10 +162,9 @@ def test_a_reload_brings_back_what_the_browser_brought_and_nobody_elses(visit, b
     expect(page.get_by_text(re.compile(r"(is|are) gone\."))).to_have_count(0)  # the visitor knows
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_random_walk_leads_where_the_address_says(visit, seed):
+def test_a_random_walk_leads_where_the_address_says(visit):
     """The short form of `python -m benchmarks.robustness.walks`."""
-    walk = Walk(visit(), seed)
+    walk = Walk(visit(), seed=0)
     walk.start()
     for _ in range(12):
         walk.step()
