@@ -17,7 +17,7 @@ HEIGHTS = {1440: 900, 1024: 768, 390: 844}
 
 @pytest.fixture
 def build(visit):
-    """Opens the page, by way of the first one, in a new window."""
+    """Opens the page in a new window."""
 
     def new(width=1440):
         window = visit()
@@ -27,8 +27,7 @@ def build(visit):
             window.sent.append(frame)
 
         window.page.on("websocket", lambda socket: socket.on("framesent", on_sent))
-        window.go(**SMALL)  # maps of 7 x 7
-        window.page.get_by_role("link", name=PAGE).click()
+        window.go("/build_p", **SMALL)  # maps of 7 x 7
         expect(window.page.get_by_role("heading", name=PAGE, exact=True)).to_be_visible()
         expect(window.page.locator(".walk .place")).to_have_text(PLACE)
         window.page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
