@@ -155,6 +155,7 @@ def test_the_explanation_can_be_opened_directly(visit):
     window = visit().go("/what_am_i_looking_at", **SMALL, channel="5")
     expect(window.page.get_by_role("spinbutton", name="Map k")).to_have_value("5")
     expect(window.page.get_by_text("map 5 has the weight")).to_be_visible()
+    window.expect_to_fit_every_width()
 
 
 # --- choosing
@@ -236,6 +237,7 @@ def test_a_deep_link_is_followed(visit):
     expect(window.large).to_have_text("Map 5")
     expect(window.page.get_by_text("Untrained network")).to_be_visible()
     assert window.page.url == f"{window.url}/?{urlencode({**SMALL, 'channel': '5', 'colours': 'magma'})}"
+    window.expect_to_fit_every_width()
 
 
 def test_nonsense_in_a_link_is_ignored_with_a_note(visit):
@@ -258,12 +260,6 @@ def test_without_weights_there_is_a_button_and_no_download(visit):
 
 
 # --- widths
-
-
-@pytest.mark.parametrize("path", ["/", "/what_am_i_looking_at"])
-def test_nothing_is_wider_than_the_window(visit, path):
-    window = visit().go(path, **SMALL)
-    window.expect_to_fit_every_width()
 
 
 def test_a_phone_shows_photo_map_and_the_first_row_within_two_screens(visit):
