@@ -1,5 +1,6 @@
 """The real app and a real browser, each started once for all tests that ask for them; torch on one core; commands."""
 
+import gc
 import os
 from contextlib import contextmanager
 
@@ -17,12 +18,22 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 def pytest_configure():
     """Before any settings are read: no test depends on how long a busy machine takes, for an example or an image.
 
-    And before torch is: processes side by side share the cores, as threads that wait for a core hold up all others.
+    Before torch is loaded: processes side by side share the cores, as threads wait for each other.
     """
     settings.load_profile("patient")
     os.environ.setdefault("CROSSPOOL_DECODE_SECONDS", "60")
     if at_once := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # the process that starts them has none
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(at_once))))
+
+
+def pytest_collection():
+    """What imports leave behind is no garbage to look for again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
