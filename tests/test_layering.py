@@ -7,8 +7,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import crosspool
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,40 +19,42 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "torchvision", "streamlit", "matplotlib", "pandas")
 
 
-def in_fresh_process(code: str) -> object:
+# What a fresh process has after each step; its names are listed before any is asked for.
+STEPS = """
+import json, sys
+import crosspool
+imported, listed = list(sys.modules), dir(crosspool)
+name = crosspool.load_backbone(device="cpu").spec.name
+loaded = list(sys.modules)
+missing = [name for name in crosspool.__all__ if getattr(crosspool, name, None) is None]
+unlisted = sorted(set(crosspool.__all__) - set(listed))
+print(json.dumps(dict(imported=imported, name=name, loaded=loaded, missing=missing, unlisted=unlisted)))
+"""
+
+
+@pytest.fixture(scope="module")
+def steps() -> dict[str, Any]:
+    """One process, as each takes seconds to load torch."""
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", STEPS], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
-def test_import_is_cheap() -> None:
-    loaded = in_fresh_process("import crosspool, json, sys; print(json.dumps(sorted(sys.modules)))")
-    assert isinstance(loaded, list)
-    assert not set(HEAVY) & set(loaded)
+def test_import_is_cheap(steps: dict[str, Any]) -> None:
+    assert not set(HEAVY) & set(steps["imported"])
 
 
-def test_the_default_network_is_loaded_without_torchvision() -> None:
-    code = (
-        "import crosspool, json, sys; backbone = crosspool.load_backbone(device='cpu');"
-        "print(json.dumps([backbone.spec.name, *({'torchvision', 'torch._dynamo', 'sympy'} & set(sys.modules))]))"
-    )
-    assert in_fresh_process(code) == ["efficientnet_lite0"]
+def test_the_default_network_is_loaded_without_torchvision(steps: dict[str, Any]) -> None:
+    assert steps["name"] == "efficientnet_lite0"
+    assert not {"torchvision", "torch._dynamo", "sympy"} & set(steps["loaded"])
 
 
-def test_public_names_resolve() -> None:
-    code = (
-        "import crosspool, json; listed = dir(crosspool);"
-        "found = {name: getattr(crosspool, name, None) is not None for name in crosspool.__all__};"
-        "print(json.dumps([found, sorted(set(crosspool.__all__) - set(listed))]))"
-    )
-    result = in_fresh_process(code)
-    assert isinstance(result, list)
-    found, unlisted = result
-    assert found
-    assert all(found.values()), f"not found: {[name for name, there in found.items() if not there]}"
-    assert unlisted == []
+def test_public_names_resolve(steps: dict[str, Any]) -> None:
+    assert crosspool.__all__
+    assert (steps["missing"], steps["unlisted"]) == ([], [])
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
