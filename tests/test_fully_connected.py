@@ -261,12 +261,6 @@ def test_layers_that_are_no_convolutions_of_a_map(forward):
     assert hidden_layers(trace_layout(net.eval(), 16)) == ()
 
 
-def test_only_alexnet_and_vggs_have_them():
-    """torchvision's other networks average their last map."""
-    names = [name for name in crosspool.backbone_specs() if dense_pairs(architecture(name))]
-    assert names == ["alexnet", "vgg16", "vgg16_bn", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg19", "vgg19_bn"]
-
-
 def test_weights_without_the_layer_give_other_maps(tiny, tmp_path):
     """The dense form needs the layer's weight, as the layer does."""
     path = tmp_path / "features.pt"
