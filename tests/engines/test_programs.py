@@ -23,9 +23,9 @@ def test_each_kind_of_operation_gives_torchs_numbers(kept, no_conversion):
         assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
-def test_embedded_networks_give_torchs_maps(name):
-    backbone = load_backbone(name, device="cpu")
+def test_an_embedded_network_gives_torchs_maps():
+    """The others have the same kinds of layers, only more of them."""
+    backbone = load_backbone("efficientnet_lite0", device="cpu")
     pair, batch = backbone.architecture.default_pair, images(2, 128)
     graph = backbone.architecture.subgraph((pair.lower, pair.upper), 128)
     data = converted(backbone.model, graph, 128)
