@@ -114,8 +114,14 @@ def test_learning_never_sees_test_images(learned_from):
         assert not np.array_equal(method.outcomes[0].scores, changed.outcomes[0].scores)
 
 
-def test_learning_sees_every_training_image(learned_from):
+def test_learning_sees_every_training_image(learned_from, monkeypatch):
     """Otherwise the test above would pass for something that learns nothing."""
+    learned, _ = learned_from(TINTS)
+    again, _ = learned_from(with_noise_for(SPLIT.train[:1]))
+    for name in ("components_", "codebook_", "guides_"):
+        pairs = [(one[name], other[name]) for one, other in zip(learned, again, strict=True) if name in one]
+        assert not any(np.array_equal(one, other) for one, other in pairs)
+    monkeypatch.setattr(f"{__name__}.METHODS", "cl/pca3")
     learned, _ = learned_from(TINTS)
     for index in SPLIT.train:
         assert not same(learned, learned_from(with_noise_for([index]))[0])
@@ -163,6 +169,7 @@ def test_a_planted_leak_of_the_classifier_is_caught(learned_from, monkeypatch):
             rows = kernel - kernel.mean(axis=0)
             return rows - rows.mean(axis=1, keepdims=True)
 
+    monkeypatch.setattr(f"{__name__}.METHODS", "cl/pca3,cl+global")
     monkeypatch.setattr(run, "VectorFile", Centred)
     learned, _ = learned_from(TINTS)
     again, _ = learned_from(with_noise_for(SPLIT.test))
