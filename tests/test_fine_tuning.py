@@ -64,17 +64,17 @@ def tuning_of(features, name, progress=lambda done, total: None, seed=0):
 
 
 @pytest.mark.parametrize("network", ["efficientnet_lite0", "resnet18", "densenet121", "inception_v3"])
-@pytest.mark.parametrize("share", [0.05, 0.3, 1.0])
-def test_the_untuned_tail_yields_what_the_network_does(network, share):
+def test_the_untuned_tail_yields_what_the_network_does(network):
     backbone = load_backbone(network, "untrained", "cpu", engine="torch")
     method = parse_method("cl@160", backbone.architecture)
-    tail = tail_of(backbone.architecture, [method.sources], share)
-    names = (tail.start, *tail.nodes, tail.vector)
-    start, *expected = backbone.outputs([sample().resize((160, 160))], names)
-    with torch.no_grad():
-        yielded = tail.run(tail.of(backbone.model), start, 160)
-    for one, other in zip(yielded, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    for share in (0.05, 0.3, 1.0):
+        tail = tail_of(backbone.architecture, [method.sources], share)
+        names = (tail.start, *tail.nodes, tail.vector)
+        start, *expected = backbone.outputs([sample().resize((160, 160))], names)
+        with torch.no_grad():
+            yielded = tail.run(tail.of(backbone.model), start, 160)
+        for one, other in zip(yielded, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_the_joints_of_a_network_are_where_it_could_be_cut():
@@ -470,7 +470,7 @@ def test_the_parts_of_an_explanation_are_those_of_the_tuned_maps(lite0, tmp_path
 def test_tuned_weights_load_like_any_others(network, tmp_path):
     """The tuned network gives the scores of the tuned tail and the new layer, under the names of the classes."""
     backbone = load_backbone(network, "untrained", "cpu", engine="torch")
-    method = parse_method("ft/epochs2+global@128", backbone.architecture)
+    method = parse_method("ft/epochs1+global@128", backbone.architecture)
     features = Features(tints(), backbone, method.sources_to_fit, ArrayCache(tmp_path / "cache"))
     path = tmp_path / "tuned.safetensors"
     write_weights(path, tuned_state(features, method), tints().classes)
