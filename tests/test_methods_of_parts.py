@@ -1,5 +1,6 @@
 """Methods of parts from a data set with annotated ones to a classifier's file, and dpd to the paper's table."""
 
+import functools
 from dataclasses import replace
 from functools import partial
 
@@ -24,7 +25,8 @@ from tests.images import dataset_of, noise, png
 from tests.networks import SAMPLES, small_network, spec_for
 
 BIRDS = fieldguide(1, size=128)
-TRAIN = np.arange(0, 12, 2)
+EVERYTHING = np.arange(len(BIRDS))
+TRAIN = EVERYTHING[:12:2]
 CAT = str(SAMPLES / "cat.jpg")
 
 
@@ -100,6 +102,12 @@ def learned(tiny, cache, name, dataset, train=TRAIN):
     return method.encoder().fit(records, lessons)[0].learned()
 
 
+@pytest.fixture(scope="module")
+def learned_from_birds(tiny, cache):
+    """What a method learns from the birds as they are, once for all tests."""
+    return functools.cache(lambda name, *train: learned(tiny, cache, name, BIRDS, np.array(train)))
+
+
 def same(one, other):
     return all(np.array_equal(array, other[name]) for name, array in one.items())
 
@@ -127,31 +135,29 @@ def with_other_boxes_for(indices):
 
 @LEARNERS
 @pytest.mark.parametrize("changed", [with_noise_for, with_other_boxes_for], ids=["pixels", "boxes"])
-def test_learning_never_sees_test_images(tiny, cache, name, changed):
+def test_learning_never_sees_test_images(tiny, cache, learned_from_birds, name, changed):
     """Neither their pixels nor their boxes."""
-    test = np.setdiff1d(np.arange(len(BIRDS)), TRAIN)
-    assert same(learned(tiny, cache, name, BIRDS), learned(tiny, cache, name, changed(test)))
-    everything = np.arange(len(BIRDS))  # a leak is planted, and caught
-    leaked = [learned(tiny, cache, name, data, everything) for data in (BIRDS, changed(test))]
-    assert not same(*leaked)
+    other = changed(np.setdiff1d(EVERYTHING, TRAIN))
+    assert same(learned_from_birds(name, *TRAIN), learned(tiny, cache, name, other))
+    # A leak is planted, and caught.
+    assert not same(learned_from_birds(name, *EVERYTHING), learned(tiny, cache, name, other, EVERYTHING))
 
 
 @LEARNERS
 @pytest.mark.parametrize("changed", [with_noise_for, with_other_boxes_for], ids=["pixels", "boxes"])
-def test_learning_sees_every_training_image(tiny, cache, name, changed):
-    without = learned(tiny, cache, name, BIRDS)
+def test_learning_sees_every_training_image(tiny, cache, learned_from_birds, name, changed):
+    without = learned_from_birds(name, *TRAIN)
     for index in TRAIN[:2]:
         assert not same(without, learned(tiny, cache, name, changed([index])))
 
 
-def test_the_places_of_parts_are_learned_from_training_images_alone(tiny, cache):
+def test_the_places_of_parts_are_learned_from_training_images_alone(tiny, cache, learned_from_birds):
     """The mixtures by themselves: with test boxes among them they are others."""
-    changed = with_other_boxes_for(np.setdiff1d(np.arange(len(BIRDS)), TRAIN))
-    everything = np.arange(len(BIRDS))
-    ours, others = (learned(tiny, cache, "parts-rcnn@128", data)["gaussians_"] for data in (BIRDS, changed))
-    np.testing.assert_array_equal(ours, others)
-    leaked = learned(tiny, cache, "parts-rcnn@128", changed, everything)["gaussians_"]
-    assert not np.array_equal(learned(tiny, cache, "parts-rcnn@128", BIRDS, everything)["gaussians_"], leaked)
+    name, changed = "parts-rcnn@128", with_other_boxes_for(np.setdiff1d(EVERYTHING, TRAIN))
+    for train, is_leak in ((TRAIN, False), (EVERYTHING, True)):
+        ours = learned_from_birds(name, *train)["gaussians_"]
+        other = learned(tiny, cache, name, changed, train)["gaussians_"]
+        assert np.array_equal(ours, other) is not is_leak
 
 
 @pytest.mark.parametrize("name", ["dpd+cnn@128+dpd@128", "parts-rcnn@128", "parts-rcnn@128/box"])
