@@ -17,6 +17,7 @@ from crosspool.errors import ImageError, SettingError
 from crosspool.features import Features
 from crosspool.framing import Source, image_views
 from crosspool.records import compute_record
+from tests.cache_entries import write_all
 from tests.images import dataset_of, noise, png, tints
 from tests.networks import sample, small_network, spec_for
 
@@ -227,11 +228,6 @@ def value_of(folder, number):
     cached = ArrayCache(folder).get(f"{number:064x}")
     assert cached is None or np.ptp(cached) == 0
     return None if cached is None else cached[0, 0]
-
-
-def write_all(folder, first):
-    for i in range(first, first + 40):
-        ArrayCache(folder).put(f"{i % 40:064x}", np.full((50, 50), i % 40, np.float32))
 
 
 @pytest.mark.parametrize("kind", [threading.Thread, multiprocessing.get_context("spawn").Process])
