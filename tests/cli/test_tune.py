@@ -11,7 +11,7 @@ from tests.dataset_trees import lay
 from tests.datasets.test_official import PEOPLE
 
 CAT = str(FOLDER / "cat.jpg")
-SET = ("fieldguide:4:2", "--size", "128", "--device", "cpu")
+SET = ("fieldguide:2:2", "--size", "128", "--device", "cpu")
 
 
 @pytest.fixture
