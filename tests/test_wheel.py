@@ -91,7 +91,7 @@ def test_the_wheel_serves_every_page_from_an_empty_folder(wheel, tmp_path, brows
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with served(tmp_path, [str(crosspool), "serve", "--port"], elsewhere) as url:
-        window = Visit(browser.new_page(viewport={"width": 1440, "height": 900}), url).go()
+        window = Visit(browser.new_page(viewport={"width": 1440, "height": 900}), url).go(size="128")
         colour = window.page.get_by_role("heading", name="Weighting maps").evaluate("h1 => getComputedStyle(h1).color")
         assert colour == "rgb(20, 32, 31)", "the theme of .streamlit/config.toml"
         for name, title in PAGES.items():
