@@ -51,7 +51,9 @@ def last_layer(
     vectors: NDArray[np.float32], targets: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A last layer for vectors, (n, d), by logistic regression: the weights, (L, d), and what is added, (L,)."""
-    scale = np.maximum(vectors.std(axis=0), np.finfo(np.float32).tiny)
+    spread = vectors.std(axis=0)
+    is_constant = spread <= np.finfo(np.float32).eps * np.abs(vectors).max(axis=0)
+    scale = np.where(is_constant, 1, spread)  # what is the same for all images tells nothing, and is not magnified
     machine = LogisticRegression(max_iter=MOST_STEPS).fit(vectors / scale, targets)
     weight, bias = machine.coef_, machine.intercept_
     if len(weight) == 1:  # of two classes: the score of the second over that of the first

@@ -506,6 +506,17 @@ def test_the_last_layer_is_a_logistic_regression(count):
     np.testing.assert_allclose(same, bias, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize("pair", [(0, 0), (3, 3), (3, np.nextafter(np.float32(3), np.float32(4)))])
+def test_what_is_the_same_for_all_images_is_not_magnified(pair):
+    """Also where rounding leaves it a spread."""
+    vectors = np.random.default_rng(0).standard_normal((12, 3)).astype(np.float32)
+    vectors[:, 1] = 6 * pair
+    weight, bias = last_layer(vectors, np.arange(12) % 3)
+    assert np.isfinite(weight).all()
+    assert np.isfinite(bias).all()
+    assert np.abs(weight[:, 1]).max() < 10
+
+
 def test_a_method_that_tunes_nothing_makes_no_file(features, tiny):
     with pytest.raises(SettingError, match="write ft"):
         tuned_state(features, parse_method("global", tiny.architecture))
