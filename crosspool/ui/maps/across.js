@@ -1,7 +1,7 @@
 // The maps of a few channels over several images: a row for each image, a column for each channel. Press one to enlarge it.
 // Data: columns [{channel, scale [low, high] as text | null}], rows [{id, title, alt, thumbnail (URL), chosen, photo (URL)
-// | null, rows, columns, cells [{steps (base64), peak, place, mean}]}], table (base64), opacity, overlay,
-// smooth, signed.
+// | null, rows, columns, cells [{steps (base64), peak, place, mean}]}], selected (a channel), table (base64), opacity,
+// overlay, smooth, signed.
 
 import { make } from "../../gallery/elements.js";
 import { bytes, paint } from "../../gallery/paint.js";
@@ -111,7 +111,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     rows[rowIndex].classList.toggle("chosen", row.chosen);
     data.columns.forEach(({ channel }, index) => {
       const button = rows[rowIndex].children[index + 1].firstChild;
-      update(button, row, row.cells[index], channel, row.chosen && index === 0);
+      update(button, row, row.cells[index], channel, row.chosen && channel === data.selected);
       draw(button, row, row.cells[index], data, table);
     });
   });

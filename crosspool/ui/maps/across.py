@@ -63,7 +63,7 @@ def _draw_rows(
     _caption(image_set, len(summaries), len(rows), channel, order)
     if rows:
         colour_ranges = _column_colour_ranges(summaries, channels, look) if summaries else []
-        _map_matrix(chosen, rows, channels, look, colour_ranges)
+        _map_matrix(chosen, rows, channels, channel, look, colour_ranges)
 
 
 def _caption(image_set: ImageSet, computed: int, row_count: int, channel: int, order: ImageOrder) -> None:
@@ -101,8 +101,9 @@ def _column_colour_ranges(summaries: Sequence[ImageSummary], channels: Sequence[
 
 
 def _map_matrix(
-    chosen: SourceImage, rows: Sequence[Row], channels: Sequence[int], look: Look, colour_ranges: Sequence[ColourRange]
-) -> None:
+    chosen: SourceImage, rows: Sequence[Row], channels: Sequence[int], selected: int, look: Look,
+    colour_ranges: Sequence[ColourRange],
+) -> None:  # fmt: skip
     """A row for each image, a column for each channel; without `colour_ranges` nothing was computed yet."""
     images = {image.request.image: image for image, _ in rows}
 
@@ -123,6 +124,7 @@ def _map_matrix(
     data = {
         "columns": [{"channel": channel, "scale": scale} for channel, scale in zip(channels, scales, strict=True)],
         "rows": [_row(row, chosen, channels, colour_ranges) for row in rows],
+        "selected": selected,
         "table": colour_tables()[look.colour_map],
         "opacity": look.opacity,
         "overlay": look.overlay,
