@@ -19,10 +19,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks.harness.chromium import find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
-# The paths of the visitors' pages, after the names of their scripts; the first page has none.
+# The paths of the pages that every server has, after the names of their scripts; the first page has none.
 PAGE_PATHS = (
     "",
-    *sorted({script.stem for script in (ROOT / "pages").glob("*.py")} - {"weighting_maps", "operator"}),
+    *sorted({script.stem for script in (ROOT / "pages").glob("*.py")} - {"weighting_maps", "operator", "collection"}),
 )
 STREAMLIT = (sys.executable, "-m", "streamlit", "run", "app.py", "--server.port")
 PATIENCE_MILLISECONDS = 300_000

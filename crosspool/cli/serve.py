@@ -11,11 +11,12 @@ from crosspool.cli.options import option
 from crosspool.errors import CrosspoolError, SettingError, not_found
 from crosspool.installation import app_folder, missing
 
-SETTINGS_VARIABLE = "CROSSPOOL_SETTINGS"
+SETTINGS_VARIABLE, FEATURES_VARIABLE = "CROSSPOOL_SETTINGS", "CROSSPOOL_FEATURES"
 HIGHEST_PORT = 65535
 PORT_HELP = "The port to serve at; by default 8501, or the next free one."
 HOST_HELP = "The address to listen on: 127.0.0.1 for this machine only; by default all addresses."
 MODULE_HELP = "A function of yours that returns crosspool.Backbone.from_module(...), a network to offer."
+FEATURES_HELP = "A store that crosspool extract has made, to look into on a page of its own."
 SETTINGS_HELP = "A TOML file with the server's settings; by default ./crosspool.toml, if any."
 
 
@@ -24,6 +25,7 @@ def serve_command(
     host: Annotated[str, option("ADDRESS", HOST_HELP)] = "",
     settings: Annotated[Path | None, option("FILE", SETTINGS_HELP)] = None,
     module: Annotated[str, option("PACKAGE.MODULE:FUNCTION", MODULE_HELP)] = "",
+    features: Annotated[str, option("STORE", FEATURES_HELP)] = "",
 ) -> None:
     """Serve the app in the browser until Ctrl-C."""
     if packages := missing("app"):
@@ -38,8 +40,15 @@ def serve_command(
 
     if module:
         os.environ[VARIABLE] = module
-    os.environ[VARIABLE] = read_settings(os.environ, Path.cwd()).module
-    given_network()  # both before Streamlit prints its address
+    if features:
+        os.environ[FEATURES_VARIABLE] = features
+    chosen = read_settings(os.environ, Path.cwd())
+    os.environ[VARIABLE] = chosen.module
+    given_network()  # all before Streamlit prints its address
+    if chosen.features:
+        from crosspool.shards.store import Store
+
+        Store.opened(chosen.features)
     options = [f"--server.address={host}"] if host else []
     if port is not None:
         _expect_free(host, port)

@@ -86,7 +86,7 @@ class Collection:
     @cached_property
     def codes(self) -> Codes:
         """The short codes of all images, (n, w)."""
-        codes: Codes = self._of("code")
+        codes: Codes = np.load(self.folder / "code.npy", mmap_mode="r")
         return codes
 
     # --- channels
@@ -94,11 +94,13 @@ class Collection:
     @property
     def channels(self) -> int:
         """How many channels have numbers; 0 where the method has no maps."""
-        return 0 if self._of("peak") is None else len(self._of("peak"))
+        return len(self._of["peak"]) if "peak" in self._of else 0
 
-    def _of(self, kind: str) -> Any:
-        path = self.folder / f"{kind}.npy"
-        return np.load(path, mmap_mode="r") if path.exists() else None
+    @cached_property
+    def _of(self) -> dict[str, Any]:
+        """The channels' numbers by their kinds, each (K, n); nothing where the method has no maps."""
+        paths = {kind: self.folder / f"{kind}.npy" for kind in KINDS}
+        return {kind: np.load(path, mmap_mode="r") for kind, path in paths.items() if path.exists()}
 
     def strongest(self, channel: int, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
         """The places of the images on which a channel has its highest peaks, highest first; none where it is zero.
@@ -108,22 +110,42 @@ class Collection:
             among: Which images count, (n,); None for all.
             count: How many at most.
         """
-        peaks = np.asarray(self._of("peak")[channel], np.float32)
+        peaks = np.asarray(self._of["peak"][channel], np.float32)
         counted = self.is_read if among is None else self.is_read & among
         return highest(np.where(counted, peaks, -np.inf), count, above=0.0)
 
     def peak(self, channel: int, place: int) -> tuple[float, int]:
         """A channel's peak on an image, and the cell that has it, counted along the rows of the map."""
-        return float(self._of("peak")[channel, place]), int(self._of("cell")[channel, place])
+        return float(self._of["peak"][channel, place]), int(self._of["cell"][channel, place])
+
+    def channels_of(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The peaks and the energies of all channels on an image, (K,) each."""
+        peak, energy = (np.asarray(self._of[kind][:, place], np.float32) for kind in ("peak", "energy"))
+        return peak, energy
 
     # --- likeness
 
     def nearest(self, place: int, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
         """The places of the images whose codes are most like one image's, itself first."""
+        return self._nearest(self.codes[place], among, count, first=place)
+
+    def nearest_to(self, code: Codes, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
+        """The places of the images whose codes are most like a code, (w,)."""
+        return self._nearest(code, among, count)
+
+    def _nearest(
+        self, code: Codes, among: NDArray[np.bool_] | None, count: int, first: int | None = None
+    ) -> NDArray[np.intp]:
         counted = self.is_read if among is None else self.is_read & among
-        far = distances(self.codes, self.codes[place]).astype(np.float32)
-        far[place] = -1
+        far = distances(self.codes, code).astype(np.float32)
+        if first is not None:
+            far[first] = -1
         return highest(np.where(counted, -far, -np.inf), count)
+
+    def cosines(self, code: Codes, places: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The cosines of a vector and those at some places, as their codes tell them: (some,)."""
+        bits = 64 * self.codes.shape[1]
+        return np.asarray(np.cos(np.pi * distances(self.codes[places], code) / bits), np.float32)
 
     @cached_property
     def positions(self) -> NDArray[np.float32]:

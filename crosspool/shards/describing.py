@@ -56,7 +56,7 @@ class Describer:
 
     def __init__(self, backbone: Backbone, method: Method, thumbnail: int) -> None:
         self.backbone, self.method, self._thumbnail = backbone, method, thumbnail
-        self._map = _map_of(method)
+        self._map = map_of(method)
         self._passes = tuple(passes_of(method.sources_to_explain))  # with the map that the first part averages
         self._batch = 1 if backbone.device.type == "cpu" else BATCH
 
@@ -118,7 +118,7 @@ def _read(sample: Sample) -> tuple[Sample, bytes | ImageError]:
         return sample, ImageError(f"{sample.name} cannot be read ({error.strerror or error}); check the file.")
 
 
-def _map_of(method: Method) -> Source | None:
+def map_of(method: Method) -> Source | None:
     """The map whose channels have peaks: what the first part weights with, pools, or averages."""
     part = method.parts[0]
     step = part.steps[0][1]

@@ -7,8 +7,9 @@ from crosspool.errors import ImageError
 from crosspool.layer_pairs import LayerPair
 from crosspool.ui.channel.alike import correlations_over_images, most_alike
 from crosspool.ui.channel.over_images import ComputedImage, summary_sentence, table_of_images
-from crosspool.ui.channel.patches import patch_side, peak_patch
+from crosspool.ui.channel.patches import peak_patch
 from crosspool.ui.maps.across import strongest_first
+from crosspool.ui.maps.patch_window import patch_side
 from crosspool.ui.maps.selection import select_channel
 from crosspool.ui.maps.survey import ImageSet, SurveyImage
 from crosspool.ui.maps.surveying import Row, SurveyState

@@ -11,6 +11,7 @@ from crosspool.ui.runtime import (
     accounts,
     background,
     channel_images,
+    collection,
     decoder_pool,
     downloads,
     gate,
@@ -58,6 +59,7 @@ class Server:
     """The parts that visits share; two servers in one process share nothing."""
 
     def __init__(self, settings: ServerSettings) -> None:
+        """Raises CrosspoolError where a setting names something that cannot be opened."""
         width = settings.at_once or max(available_cores() // CORES_PER_COMPUTATION, 1)
         self.settings = settings
         self.log = EventLog()
@@ -107,6 +109,7 @@ class Server:
         self.files = quota.Budget("files", files_bytes, files_bytes // VISITORS_FILES_SHARE)
         disk_bytes = settings.disk_megabytes * MB
         self.disk = quota.Budget("disk", disk_bytes, disk_bytes // DISK_SHARE)
+        self.collection = collection.ServedStore(settings.features, self.log) if settings.features else None
         self.run_name = secrets.token_hex(4)  # tells the runs of the server apart
         self.operator_key = OperatorKey(settings.operator_key, self.log)
         self._closed = threading.Event()
@@ -117,6 +120,8 @@ class Server:
 
     def start(self) -> None:
         """Start what goes on beside the visits."""
+        if self.collection is not None:
+            self.collection.begin()
         threading.Thread(target=housekeeping.keep_house, args=(self._closed,), name="housekeeping", daemon=True).start()
 
     def close(self) -> None:

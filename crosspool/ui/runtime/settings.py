@@ -54,6 +54,8 @@ class ServerSettings(pydantic_settings.BaseSettings):
     """What computes on a CPU; auto: torch, or ONNX Runtime where it was measured to be faster."""
     module: Annotated[str, Field(min_length=0, max_length=200)] = ""
     """A network of your own, package.module:function; it is imported and run in this process."""
+    features: Annotated[str, Field(min_length=0, max_length=1000)] = ""
+    """A store that crosspool extract has made, to look into on the page Collection; every visitor sees its images."""
     upload_megabytes: Annotated[int, Field(ge=1, le=512)] = 25
     """One image file."""
     zip_megabytes: Annotated[int, Field(ge=1, le=2048)] = 64

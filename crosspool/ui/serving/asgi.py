@@ -25,13 +25,15 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from crosspool.backbones import given_network
 from crosspool.backbones.given_module import VARIABLE
-from crosspool.errors import BackboneError
+from crosspool.errors import BackboneError, CrosspoolError
+from crosspool.ui.runtime.collection import MOSAIC_ROUTE, THUMBNAIL_ROUTE
 from crosspool.ui.runtime.confinement import hide_memory
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.scratch import delete_orphans
 from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import KEY_VARIABLE, ServerSettings
 from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
+from crosspool.ui.serving.collection import answer_mosaic, answer_thumbnail
 from crosspool.ui.serving.connections import ConnectionWatch
 from crosspool.ui.serving.document import Document
 from crosspool.ui.serving.guard import RequestGuard, SecurityHeaders, names_of
@@ -55,7 +57,7 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
     _import_module(settings)
     hide_memory()
     sys.setswitchinterval(SWITCH_SECONDS)
-    server = Server(settings)
+    server = _server_or_exit(settings)
     serve_with(server)
     server.log.take_over(settings)
     config.set_option("server.maxUploadSize", settings.largest_file_megabytes)
@@ -69,6 +71,8 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
             Route("/ready", partial(_answer_ready, readiness)),
             Route("/metrics", ServerMetrics(server).respond),
             Route(SPRITE_ROUTE, answer_sprite),
+            Route(MOSAIC_ROUTE, answer_mosaic),
+            Route(THUMBNAIL_ROUTE, answer_thumbnail),
         ],
         "middleware": [
             Middleware(RequestLog, log=server.log),
@@ -91,6 +95,15 @@ def _import_module(settings: ServerSettings) -> None:
     try:
         given_network()
     except BackboneError as error:
+        print(f"crosspool: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _server_or_exit(settings: ServerSettings) -> Server:
+    """The server, or the end of the process with a sentence and status 2."""
+    try:
+        return Server(settings)
+    except CrosspoolError as error:
         print(f"crosspool: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -25,9 +25,10 @@ DESCRIPTIONS = {  # by the page's address
     "teachers": "For teachers: plans for a lesson on what a convolutional network sees, questions, and a worksheet.",
     "channel": "One channel of a convolutional network: its classes, what it looks for, and its strongest patches.",
     "side_by_side": "Two weighting maps under linked cursors: two networks, layers, sizes, images, or no training.",
+    "collection": "A collection of images by channels, by classes and by likeness, as a convolutional network sees it.",
     "train_and_compare": "Train a linear classifier on your own images, and compare ways to describe them.",
 }
-WITHOUT_SIDE_BAR = ("lesson", "teachers", "train_and_compare", "operator")
+WITHOUT_SIDE_BAR = ("lesson", "teachers", "train_and_compare", "collection", "operator")
 STYLE = app_folder() / "assets" / "style.css"
 # Headers of a request that speak of Streamlit's own file, which is not the one that is sent.
 NOT_PASSED_ON = (b"if-none-match", b"if-modified-since", b"accept-encoding")

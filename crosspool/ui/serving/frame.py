@@ -30,6 +30,8 @@ def show_page() -> None:
         st.Page("pages/contributions.py", title="Why this class?", icon=":material/balance:"),
         st.Page("pages/train_and_compare.py", title="Train & compare", icon=":material/model_training:"),
     ]
+    if server.collection is not None:
+        in_menu.append(st.Page("pages/collection.py", title="Collection", icon=":material/photo_album:"))
     others = [
         st.Page("pages/teachers.py", title="For teachers", visibility="hidden"),
         st.Page("pages/what_am_i_looking_at.py", title="Build the feature", visibility="hidden"),

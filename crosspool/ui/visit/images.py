@@ -167,6 +167,14 @@ def available_images() -> tuple[SourceImage, ...]:
     return (*_sample_images(), *visit_state(ImageState).received.values())
 
 
+def chosen_image() -> SourceImage:
+    """The image that is chosen, without a choice of others."""
+    state, sample = visit_state(ImageState), visit_state(LinkState).sample
+    if state.upload in state.received:
+        return state.received[state.upload]
+    return next(image for image in _sample_images() if image.sample == sample)
+
+
 def own_images() -> tuple[ImageHash, ...]:
     """The keys of the images that were received in this visit."""
     return tuple(image.key for image in visit_state(ImageState).received.values())

@@ -1,6 +1,6 @@
 // An image under a grid of rows x columns cells: click, drag or the arrow keys choose a cell. Below it, a colour bar.
-// Data: image (URL), alt, rows, columns, cell [row, column] or null, bar {colours [css], ticks [text], label} or null.
-// Without a cell, the image asks for one: only a click or Enter chooses.
+// Data: image (URL), alt, rows, columns, cell [row, column] or null, bar {colours [css], ticks [text], label} or null, aspect,
+// names [those of rows, those of columns], asks. Where it asks for a cell, only a click or Enter chooses.
 
 import { make } from "../../gallery/elements.js";
 import { listenForCells, placeOn } from "./cells.js";
@@ -14,22 +14,39 @@ function showColourBar(element, bar) {
   element.querySelector(".label").textContent = bar.label;
 }
 
+// The names of the rows and of the columns, and of the cell that is pointed at.
+function showNames(parent, frame, { names: [rows, columns], alt, cell }) {
+  for (const [kind, names] of Object.entries({ rows, columns })) {
+    const list = parent.querySelector(`.${kind}`);
+    list.hidden = !names.length;
+    list.replaceChildren(...names.map((textContent) => make("span", { textContent, title: textContent })));
+  }
+  const nameOf = ([row, column]) => `${rows[row]}, ${columns[column]}`;
+  frame.nameOf = rows.length ? nameOf : () => "";
+  frame.ariaLabel = cell && rows.length ? `${alt} ${nameOf(cell)}` : alt;
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const frame = parentElement.querySelector(".frame");
   const image = frame.querySelector("img");
   const [cell, handle] = [".cell", ".handle"].map((name) => frame.querySelector(name));
-  if (data.cell || image.src !== data.image) frame.pointed = null;
-  if (image.src !== data.image) image.src = data.image;
-  image.alt = frame.ariaLabel = data.alt;
+  const isSame = image.getAttribute("src") === data.image;
+  if (!data.asks || !isSame || `${data.cell}` !== frame.dataset.cell) frame.pointed = null;
+  frame.dataset.cell = `${data.cell}`;
+  if (!isSame) image.src = data.image;
+  image.style.aspectRatio = data.aspect;
+  image.alt = data.alt;
+  showNames(parentElement, frame, data);
   const pace = paced(frame, data.cell, (chosen) => setTriggerValue("cell", chosen));
   const current = () => frame.pointed ?? pace.latest ?? [data.rows >> 1, data.columns >> 1];
   const mark = () => {
     for (const box of [cell, handle]) placeOn(box, current(), data); // at once, before the server has answered
-    cell.classList.toggle("moving", pace.isWaiting || Boolean(frame.pointed));
+    cell.classList.toggle("moving", pace.isWaiting || Boolean(frame.pointed) || Boolean(data.asks && data.cell));
+    if (frame.pointed) frame.ariaLabel = `${data.alt} ${frame.nameOf(frame.pointed)}`.trim();
   };
   const choose = (chosen, isFinal) => {
-    if (!data.cell) frame.pointed = chosen;
-    if (data.cell || isFinal) pace.ask(chosen);
+    if (data.asks) frame.pointed = chosen;
+    if (!data.asks || isFinal) pace.ask(chosen);
     mark();
   };
   mark();

@@ -1,6 +1,6 @@
 """An image under a grid, of which a cell can be chosen by click, drag or arrow key, with a numeric colour bar below."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PIL import Image
 
@@ -13,8 +13,9 @@ Choose = Callable[[Cell], None]
 ColourBar = dict[str, object]  # as cell_image.js draws it
 
 _HTML = (
-    '<div class="frame" tabindex="0" role="application">'
+    '<div class="named"><div class="names rows"></div><div class="frame" tabindex="0" role="application">'
     '<img alt="" draggable="false"><div class="cell"></div><div class="handle"></div></div>'
+    '<div class="names columns"></div></div>'
     '<div class="bar"><div class="colours"></div><div class="numbers"></div><div class="label"></div></div>'
 )
 _draw = component("ui/widgets/cell_image", _HTML, cell=tuple[Index, Index])
@@ -28,16 +29,32 @@ def colour_bar(colour_range: ColourRange, colour_map: str, label: str) -> Colour
 
 
 def cell_image(
-    image: Image.Image, *, alt: str, map_size: Cell, cell: Cell | None, choose: Choose, key: str,
-    bar: ColourBar | None = None,
+    image: Image.Image | str, *, alt: str, map_size: Cell, cell: Cell | None, choose: Choose, key: str,
+    bar: ColourBar | None = None, aspect: float = 1, names: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    asks: bool = False,
 ) -> None:  # fmt: skip
     """Show an image under a grid of `map_size` (rows, columns) cells; `choose(cell)` is called for another cell.
 
-    Without a cell the image asks for one: then drags and arrow keys only point, and a click or Enter chooses.
+    Without a cell, or where it always `asks`, the image asks for one: then drags and arrow keys only point, and a click
+    or Enter chooses.
+
+    Args:
+        image: An image, or its address.
+        alt: What it shows, for people who cannot see it.
+        map_size: Rows and columns.
+        cell: That which is chosen.
+        choose: Called with a cell.
+        key: The component's.
+        bar: A colour bar to draw below.
+        aspect: The image's width over its height.
+        names: Those of the rows and of the columns, to write beside the image.
+        asks: Whether it goes on to ask for a cell.
     """
     rows, columns = map_size
     chosen = None if cell is None else list(cell)
-    data = {"image": data_url(image), "alt": alt, "rows": rows, "columns": columns, "cell": chosen, "bar": bar}
+    url = image if isinstance(image, str) else data_url(image)
+    data = {"image": url, "alt": alt, "rows": rows, "columns": columns, "cell": chosen, "bar": bar}
+    data |= {"aspect": aspect, "names": [list(each) for each in names], "asks": asks or cell is None}
     _draw(data, key, cell=on_grid(map_size, choose))
 
 

@@ -1,5 +1,5 @@
 // Thumbnails to choose from, in a row that scrolls, to which images can be added, or wrapped into several rows.
-// Data: items [{id, title, alt, image (URL), own}], selected, wrapped, adding (null, or as `FileTaker` gets it).
+// Data: items [{id, title, alt, image (URL), own, mark}], selected, wrapped, small, adding (null, or as `FileTaker` gets it).
 
 import { make } from "../../gallery/elements.js";
 import { choosePhoto } from "./chosen_photo.js";
@@ -11,8 +11,20 @@ function bringIntoView(strip, tile) { // the strip scrolls, the page does not
   if (box.left < room.left || box.right > right) strip.scrollLeft += (box.left + box.right - room.left - right) / 2;
 }
 
-function tileOf({ id, title, alt, image, own }, send) {
-  const parts = [make("img", { src: image, alt }), make("span", { className: "caption", textContent: title })];
+// The image, and a frame around a part of it; of a longer image, the square that has this part is shown.
+function pictureOf({ alt, image, mark }) {
+  const picture = make("img", { src: image, alt, loading: "lazy" });
+  if (!mark) return picture;
+  const percent = (part) => `${100 * part}%`;
+  picture.style.objectPosition = mark.shown.map(percent).join(" ");
+  const frame = make("i", { className: "mark" });
+  for (const name of ["left", "top", "width", "height"]) frame.style[name] = percent(mark[name]);
+  return make("span", { className: "marked" }, picture, frame);
+}
+
+function tileOf(item, send) {
+  const { id, title, alt, own } = item;
+  const parts = [pictureOf(item), make("span", { className: "caption", textContent: title })];
   const hint = title === alt ? title : `${title}: ${alt}`;
   const tile = make("button", { className: "tile", title: hint, onclick: () => send("chosen", id) }, ...parts);
   tile.dataset.id = id;
@@ -39,8 +51,9 @@ function addTile(strip, send) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const strip = parentElement.querySelector(".strip");
-  const ids = JSON.stringify(data.items.map(({ id, alt }) => [id, alt]));
+  const ids = JSON.stringify(data.items.map(({ id, title, alt, mark }) => [id, title, alt, mark]));
   strip.classList.toggle("wrapped", data.wrapped);
+  strip.classList.toggle("small", data.small);
   if (data.adding) (strip.taker ??= new FileTaker(parentElement)).listen(data.adding, setTriggerValue);
   if (strip.dataset.ids !== ids) {
     strip.dataset.ids = ids;

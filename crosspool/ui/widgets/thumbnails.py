@@ -18,14 +18,29 @@ _Bytes = Annotated[int, Strict(), Field(ge=0, lt=2**53)]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A frame on a square thumbnail, in parts of its side; `shown` says which square of a longer image is shown.
+
+    Of that, 0 is the left or upper end of the image, and 1 the other one.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    shown: tuple[float, float] = (0.5, 0.5)
+
+
+@dataclass(frozen=True)
 class Thumbnail:
-    """`image` is a data URL, `alt` a description for people who cannot see it; `own` ones can be removed."""
+    """`image` is a URL, `alt` a description for people who cannot see it; `own` ones can be removed."""
 
     id: str
     title: str
     alt: str
     image: str
     own: bool = False
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)
@@ -79,11 +94,13 @@ def thumbnails(
     choose: Callable[[str], None],
     key: str,
     wrapped: bool = False,
+    small: bool = False,
     adding: Adding | None = None,
 ) -> None:
-    """Show the thumbnails; `choose(id)` is called when one is pressed."""
+    """Show the thumbnails; `choose(id)` is called when one is pressed. Of `small` ones, more are in a row."""
     ids = {item.id for item in items}
     data = {"items": [asdict(item) for item in items], "selected": selected, "wrapped": wrapped, "adding": None}
+    data["small"] = small
     actions: dict[str, Callable[..., None]] = {"chosen": one_of(ids, choose)}
     if adding is not None:
         fields = ("uploader", "button", "largest", "together", "room", "complaints", "refusals")

@@ -1,0 +1,176 @@
+"""The page of a collection: a store of features and small pictures, which the operator has made."""
+
+from functools import partial
+
+import streamlit as st
+
+from crosspool.backbones import spec_of
+from crosspool.errors import CrosspoolError
+from crosspool.text import plural
+from crosspool.ui.collection.by_class import classes_section
+from crosspool.ui.collection.selected import selected_image
+from crosspool.ui.collection.unread import unread_section
+from crosspool.ui.collection.view import (
+    NAMES,
+    NONE,
+    OWN,
+    CollectionState,
+    View,
+    current_view,
+    go,
+    start_from_address,
+    write_view,
+)
+from crosspool.ui.collection.wall import wall
+from crosspool.ui.maps.page import start_from_link
+from crosspool.ui.runtime.collection import ArrangedStore, ServedStore
+from crosspool.ui.runtime.plane import COLUMNS, ROWS
+from crosspool.ui.runtime.server import current_server
+from crosspool.ui.visit.images import choose_image
+from crosspool.ui.visit.state import bound_value, visit_state
+from crosspool.ui.visit.waiting import errors_shown
+from crosspool.ui.widgets.cell_image import cell_image
+from crosspool.ui.widgets.glossary import term
+from crosspool.ui.widgets.text import as_it_is
+
+WATCH_SECONDS = 0.5
+MOST_LISTED = 1000  # labels in a list, which the browser gets with every run
+SECTIONS = {"images": "Images", "plane": "By likeness", "classes": "Channels by classes"}
+ORDERS = {
+    "order": "as in the store", "map": "by a map", "like": "by likeness to an image", "copies": "near-copies",
+    "outliers": "unlike all others", "unread": "could not be read",
+}  # fmt: skip
+EMPTY = {
+    "map": "This map is zero on all of these images.",
+    "like": "Select an image and press “Images like this”, or take one of yours.",
+    "copies": "No two of these images are nearly the same.",
+}
+ABOUT = {
+    "map": "Images with the highest {peak} of map {map} first; the frame is around the patch where it has its peak.",
+    "like": "The number is the cosine of the two images' vectors, estimated from short codes: 1 is the same vector.",
+    "copies": "Groups of images whose short codes differ by 3 % at most, the largest group first.",
+    "outliers": "The number says how much of its short code an image shares with the most similar of 512 images drawn "
+    "at random: about 0.5 is sharing nothing.",
+}
+
+
+def collection_page() -> None:
+    """The page."""
+    served = current_server().collection
+    if served is None:
+        raise CrosspoolError("This server has no collection.")
+    served.begin()
+    start_from_link(carried=(), others=NAMES)
+    _title(served)
+    if served.ready is None:
+        _progress(served)
+        return
+    start_from_address(served.ready)
+    with (
+        st.container(key="collection-own"),
+        st.popover("Take an image of yours", icon=":material/add_photo_alternate:"),
+    ):
+        choose_image(menu=False)
+        st.button(
+            "Images like this one", "collection-like-own", on_click=partial(go, section="images", by="like", like=OWN)
+        )
+    _explore(served.ready)
+
+
+def _title(served: ServedStore) -> None:
+    plan = served.store.plan
+    st.title("Collection", anchor=False)
+    st.markdown(
+        f"{plural(plan.images, 'image')} of **{as_it_is(plan.name)}** as {as_it_is(spec_of(plan.backbone).title)} sees "
+        f"them, by the method `{plan.method}`."
+    )
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def _progress(served: ServedStore) -> None:
+    """How far the arrangement is, until it is there."""
+    if served.ready is not None:
+        st.rerun()
+    if served.problem:
+        st.error(as_it_is(served.problem), icon=":material/error:")
+        return
+    images = len(served.store)
+    st.progress(served.done / images, text=f"Arranging the collection: {served.done:,} of {images:,} images …")
+
+
+@st.fragment
+@errors_shown()
+def _explore(ready: ArrangedStore) -> None:
+    """Everything that a press changes."""
+    view = current_view()
+    for note in visit_state(CollectionState).notes:
+        st.info(note, icon=":material/link_off:")
+    _sections(ready, view)
+    with st.container(key="large-wide-collection"):
+        wall_column, image_column = st.columns(2, gap="medium")
+    with wall_column:
+        if view.section == "plane":
+            _plane(ready, view)
+        elif view.section == "classes":
+            classes_section(ready, view)
+        elif view.by == "unread":
+            unread_section(ready, view)
+        else:
+            _images(ready, view)
+    with image_column, st.container(key="collection-image"):
+        selected_image(ready, view)
+    write_view()
+
+
+def _sections(ready: ArrangedStore, view: View) -> None:
+    """Which part of the page is shown, and what its wall shows."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="collection-controls"):
+        st.segmented_control(
+            "Show", list(SECTIONS), format_func=SECTIONS.__getitem__, required=True,
+            **bound_value("collection-section", view.section, lambda section: go(section=section), among=SECTIONS),
+        )  # fmt: skip
+        if view.section == "images":
+            orders = [name for name in ORDERS if name != "map" or ready.collection.channels]
+            order = bound_value("collection-by", view.by, partial(_sort, ready), among=orders)
+            st.selectbox("Sorted", orders, format_func=ORDERS.__getitem__, width=230, **order)
+            if view.by == "map":
+                last = ready.collection.channels - 1
+                chosen = bound_value("collection-map", view.map, lambda number: go(map=int(number)))
+                st.number_input("Map", 0, last, width=130, **chosen)
+        if ready.collection.classes and view.section != "classes" and view.by != "unread":
+            labels = ["", *sorted(ready.largest(MOST_LISTED) | {view.label} - {""})]
+            label = bound_value("collection-label", view.label, lambda label: go(label=label), among=labels)
+            titles = ready.titles | {"": "all labels"}
+            st.selectbox("Label", labels, format_func=titles.__getitem__, width=230, **label)
+
+
+def _sort(ready: ArrangedStore, by: str) -> None:
+    view = current_view()
+    go(by=by, map=ready.first_map if by == "map" and view.map == NONE else view.map)
+
+
+def _images(ready: ArrangedStore, view: View) -> None:
+    about = ABOUT.get(view.by, "").format(peak=term("peak"), map=view.map)
+    if about:
+        st.caption(about)
+    wall(ready, view, EMPTY.get(view.by, "There is no such image."))
+
+
+def _plane(ready: ArrangedStore, view: View) -> None:
+    """All images on a plane, and those of the cell that is chosen."""
+    if ready.plane is None:
+        st.info("This store has no channels to place images by; extract one with a method such as cl or gem.")
+        return
+    st.caption(
+        "From left to right images differ most, and from bottom to top most of what is left: the first two principal "
+        "components of the energies of all channels. A cell shows the image next to its centre; press it to see all "
+        "of its images."
+    )
+    with st.container(key="collection-plane"):
+        cell_image(
+            ready.mosaic_address, alt=f"All images on a plane of {ROWS} by {COLUMNS} cells, similar ones together.",
+            map_size=(ROWS, COLUMNS), cell=view.cell, choose=lambda cell: go(cell=cell), key="plane",
+            aspect=COLUMNS / ROWS, asks=True,
+        )  # fmt: skip
+    if view.cell is not None:
+        wall(ready, view, "No image lies in this cell.")

@@ -1,0 +1,111 @@
+"""The wall: the images of a view, a page of them at a time."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from crosspool.shards.codes import Codes
+from crosspool.ui.collection.own_image import code_of_own_image
+from crosspool.ui.collection.view import IMAGES_PER_PAGE, NONE, OWN, View, go
+from crosspool.ui.maps.collection_tiles import plain_tiles, strongest_tiles
+from crosspool.ui.runtime.collection import ArrangedStore
+from crosspool.ui.visit.in_turn import last_result
+from crosspool.ui.widgets.thumbnails import thumbnails
+
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class WallPage:
+    """Images by their places, with a note on each; and whether there are more after them."""
+
+    places: Places
+    notes: tuple[str, ...]
+    has_more: bool
+
+
+def wall(ready: ArrangedStore, view: View, empty: str) -> None:
+    """The images of a view; `empty` is what to say where there are none."""
+    code = code_of_own_image(ready) if view.by == "like" and view.like == OWN else None
+    key = ready.digest, view.wall, None if code is None else code.tobytes()
+    page = last_result("collection wall", key, lambda: wall_page(ready, view, code))
+    if not len(page.places):
+        st.info(empty, icon=":material/image_not_supported:")
+        return
+    if view.by == "map" and view.section != "plane":
+        tiles = strongest_tiles(ready, view.map, page.places.tolist())
+    else:
+        tiles = plain_tiles(ready, zip(page.places.tolist(), page.notes, strict=True))
+    thumbnails(
+        tiles, selected=str(view.place), choose=lambda id_: go(place=int(id_)), key="collection-wall", wrapped=True,
+        small=True,
+    )  # fmt: skip
+    pages_below(view, len(page.places), has_more=page.has_more)
+
+
+def pages_below(view: View, count: int, *, has_more: bool) -> None:
+    """The way to the images before and after these."""
+    if view.page == 1 and not has_more:
+        return
+    first = (view.page - 1) * IMAGES_PER_PAGE
+    with st.container(horizontal=True, vertical_alignment="center", key="collection-pages"):
+        earlier, later = partial(go, page=view.page - 1), partial(go, page=view.page + 1)
+        st.button("Earlier", "collection-earlier", icon=":material/chevron_left:", on_click=earlier, disabled=not first)
+        st.caption(f"{first + 1:,} to {first + count:,}", width="content")
+        st.button("Later", "collection-later", icon=":material/chevron_right:", on_click=later, disabled=not has_more)
+
+
+def wall_page(ready: ArrangedStore, view: View, code: Codes | None = None) -> WallPage:
+    """The images of a view's page; `code` is that of the visitor's own image, (w,), where they are like that."""
+    first = (view.page - 1) * IMAGES_PER_PAGE
+    places = ordered(ready, view, first + IMAGES_PER_PAGE + 1, code)
+    shown = places[first : first + IMAGES_PER_PAGE]
+    return WallPage(shown, _notes(ready, view, shown, code), len(places) > first + IMAGES_PER_PAGE)
+
+
+def ordered(ready: ArrangedStore, view: View, count: int, code: Codes | None = None) -> Places:
+    """The places of the first images of a view, `count` at most."""
+    collection, among = ready.collection, _among(ready, view.label)
+    if view.section == "plane":
+        inside = ready.plane.images_in(*view.cell) if ready.plane is not None and view.cell is not None else _NONE
+        return (inside if among is None else inside[among[inside]])[:count]
+    if view.by == "map" and view.map != NONE:
+        return collection.strongest(view.map, among, count)
+    if view.by == "like" and code is not None:
+        return collection.nearest_to(code, among, count)
+    if view.by == "like":
+        return collection.nearest(view.like, among, count) if view.like >= 0 else _NONE
+    if view.by == "outliers":
+        return collection.outliers(among, count)
+    if view.by == "copies":
+        places = np.concatenate([_NONE, *collection.copies])
+        return places[:count] if among is None else places[among[places]][:count]
+    return np.flatnonzero(collection.is_read if among is None else collection.is_read & among)[:count]
+
+
+def _among(ready: ArrangedStore, label: str) -> NDArray[np.bool_] | None:
+    if not label:
+        return None
+    among: NDArray[np.bool_] = ready.collection.targets == ready.collection.classes.index(label)
+    return among
+
+
+def _notes(ready: ArrangedStore, view: View, places: Places, code: Codes | None) -> tuple[str, ...]:
+    """What is said of each image besides its label."""
+    collection = ready.collection
+    if view.section == "plane":
+        return ("",) * len(places)
+    if view.by == "like" and len(places):
+        own = collection.codes[view.like] if code is None else code
+        return tuple(f"{cosine:.2f}" for cosine in collection.cosines(own, places).tolist())
+    if view.by == "outliers":
+        return tuple(f"{likeness:.2f}" for likeness in collection.likeness[places].tolist())
+    if view.by == "copies":
+        return tuple(f"group {ready.group_of[place]}" for place in places.tolist())
+    return ("",) * len(places)
+
+
+_NONE: Places = np.zeros(0, np.intp)
