@@ -53,9 +53,11 @@ class GeneratedImages:
         )  # fmt: skip
 
 
-def generated_store(folder: str, images: int, *, classes: int = 50, unread: Sequence[int] = ()) -> Store:
-    """A store in a new folder, of so many images."""
-    plan, place = plan_of_generated(images), Place(folder)
+def generated_store(
+    folder: str, images: int, *, classes: int = 50, unread: Sequence[int] = (), fingerprint: str = ""
+) -> Store:
+    """A store in a new folder, of so many images; `fingerprint` is that of the network that seems to have made it."""
+    plan, place = plan_of_generated(images, fingerprint), Place(folder)
     generated = GeneratedImages(images, classes, unread)
     place.prepare()
     for number in range(plan.shards):
@@ -67,12 +69,12 @@ def generated_store(folder: str, images: int, *, classes: int = 50, unread: Sequ
     return Store.opened(folder)
 
 
-def plan_of_generated(images: int) -> Plan:
+def plan_of_generated(images: int, fingerprint: str) -> Plan:
     """A plan that the included network could have."""
     return Plan(
         name="generated", layout="Generated.", problems=[], images=images, listing="", shard=SHARD, method="gem@224",
-        framing="crop", backbone="efficientnet_lite0", weights="pretrained", fingerprint="", others={}, engine="torch",
-        device="cpu", seed=0, sample=1, versions={},
+        framing="crop", backbone="efficientnet_lite0", weights="pretrained", fingerprint=fingerprint, others={},
+        engine="torch", device="cpu", seed=0, sample=1, versions={},
     )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def _picture(kind: int, drawn: np.random.Generator) -> bytes:
     image = Image.new("RGB", tuple(drawn.permuted(sides).tolist()), tuple(colour.tolist()))
     draw = ImageDraw.Draw(image)
     for _ in range(6):
-        x, y, radius = drawn.integers(0, LONGER, 2).tolist() + [int(drawn.integers(6, 40))]
+        x, y, radius = (int(drawn.integers(low, high)) for low, high in ((0, LONGER), (0, LONGER), (6, 40)))
         fill = tuple(np.clip(colour + drawn.integers(-90, 90, 3), 0, 255).tolist())
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
     noisy = np.asarray(image, np.int16) + drawn.integers(-12, 12, (image.height, image.width, 3))

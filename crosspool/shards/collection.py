@@ -142,10 +142,10 @@ class Collection:
             far[first] = -1
         return highest(np.where(counted, -far, -np.inf), count)
 
-    def cosines(self, code: Codes, places: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The cosines of a vector and those at some places, as their codes tell them: (some,)."""
+    def likeness_to(self, code: Codes, places: NDArray[np.intp]) -> NDArray[np.float32]:
+        """How like a code, (w,), those at some places are: 1 minus the share of differing bits, (some,)."""
         bits = 64 * self.codes.shape[1]
-        return np.asarray(np.cos(np.pi * distances(self.codes[places], code) / bits), np.float32)
+        return np.asarray(1 - distances(self.codes[places], code) / np.float32(bits), np.float32)
 
     @cached_property
     def positions(self) -> NDArray[np.float32]:

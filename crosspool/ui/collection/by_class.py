@@ -12,11 +12,13 @@ from crosspool.ui.collection.wall import wall
 from crosspool.ui.runtime.collection import ArrangedStore
 from crosspool.ui.widgets.cell_image import cell_image, colour_bar
 from crosspool.ui.widgets.glossary import term
+from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
 
 MOST_CHANNELS, MOST_CLASSES = 40, 40
 COLOURS = "viridis"
 CELL = 16  # pixels
+WIDER = 1.6  # than it is high is a cell, so that all of them are in sight
 
 
 def classes_section(ready: ArrangedStore, view: View) -> None:
@@ -46,11 +48,12 @@ def classes_section(ready: ArrangedStore, view: View) -> None:
             map_size=(len(classes), len(channels)), cell=cell, key="by-class", asks=True,
             choose=lambda chosen: go(by="map", label=classes[chosen[0]], map=channels[chosen[1]]),
             bar=colour_bar((0.0, 1.0), COLOURS, "mean energy in a class, over the largest of that map"),
-            aspect=len(channels) / len(classes),
+            aspect=WIDER * len(channels) / len(classes),
             names=([ready.titles[name] for name in classes], [*map(str, channels)]),
         )  # fmt: skip
     if cell is not None:
         label = as_it_is(ready.titles[view.label])
+        reveal(f"{cell}", f"Images of {ready.titles[view.label]} by map {view.map}.", name="reveal-wall")
         st.markdown(
             f"**{label}** by map {view.map}: mean energy {number(float(energies[cell]))}, of at most "
             f"{number(float(energies[:, cell[1]].max()))} in one class."

@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from crosspool.backbones import spec_of
-from crosspool.errors import CrosspoolError
+from crosspool.errors import BackboneError, CrosspoolError
 from crosspool.text import plural
 from crosspool.ui.collection.by_class import classes_section
 from crosspool.ui.collection.selected import selected_image
@@ -26,14 +26,16 @@ from crosspool.ui.maps.page import start_from_link
 from crosspool.ui.runtime.collection import ArrangedStore, ServedStore
 from crosspool.ui.runtime.plane import COLUMNS, ROWS
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.images import choose_image
+from crosspool.ui.visit.images import choose_image, chosen_image
 from crosspool.ui.visit.state import bound_value, visit_state
 from crosspool.ui.visit.waiting import errors_shown
 from crosspool.ui.widgets.cell_image import cell_image
 from crosspool.ui.widgets.glossary import term
+from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
 
 WATCH_SECONDS = 0.5
+OWN_KEY = "collection-own"
 MOST_LISTED = 1000  # labels in a list, which the browser gets with every run
 SECTIONS = {"images": "Images", "plane": "By likeness", "classes": "Channels by classes"}
 ORDERS = {
@@ -47,10 +49,11 @@ EMPTY = {
 }
 ABOUT = {
     "map": "Images with the highest {peak} of map {map} first; the frame is around the patch where it has its peak.",
-    "like": "The number is the cosine of the two images' vectors, estimated from short codes: 1 is the same vector.",
+    "like": "The number says how alike the two images' vectors are, by their short codes: 1 is the same vector, and 0 "
+    "no more alike than two images at random.",
     "copies": "Groups of images whose short codes differ by 3 % at most, the largest group first.",
-    "outliers": "The number says how much of its short code an image shares with the most similar of 512 images drawn "
-    "at random: about 0.5 is sharing nothing.",
+    "outliers": "The number says how like the most similar of 512 other images each is, by their short codes: 1 is the "
+    "same vector, and 0 no more alike than two images at random.",
 }
 
 
@@ -61,29 +64,44 @@ def collection_page() -> None:
         raise CrosspoolError("This server has no collection.")
     served.begin()
     start_from_link(carried=(), others=NAMES)
-    _title(served)
+    with st.container(horizontal=True, vertical_alignment="center", key="collection-head"):
+        _title(served)
+        if served.ready is not None:
+            _own_image()
     if served.ready is None:
         _progress(served)
         return
     start_from_address(served.ready)
-    with (
-        st.container(key="collection-own"),
-        st.popover("Take an image of yours", icon=":material/add_photo_alternate:"),
-    ):
-        choose_image(menu=False)
-        st.button(
-            "Images like this one", "collection-like-own", on_click=partial(go, section="images", by="like", like=OWN)
-        )
     _explore(served.ready)
 
 
 def _title(served: ServedStore) -> None:
     plan = served.store.plan
-    st.title("Collection", anchor=False)
-    st.markdown(
-        f"{plural(plan.images, 'image')} of **{as_it_is(plan.name)}** as {as_it_is(spec_of(plan.backbone).title)} sees "
-        f"them, by the method `{plan.method}`."
+    st.title("Collection", anchor=False, width="content")
+    st.caption(
+        f"{plural(plan.images, 'image')} of **{as_it_is(plan.name)}** as {as_it_is(_network(plan.backbone))} sees them "
+        f"(`{plan.method}`)"
     )
+
+
+def _network(name: str) -> str:
+    """The title of a network; the name of one that this server does not have."""
+    try:
+        return spec_of(name).title
+    except BackboneError:
+        return name
+
+
+def _own_image() -> None:
+    """The choice of the visitor's image, to sort those of the store by."""
+    with st.popover("Take an image of yours", icon=":material/add_photo_alternate:", key=OWN_KEY, on_change="rerun"):
+        choose_image(menu=False)
+        st.button("Images like this one", "collection-like-own", on_click=_like_own)
+
+
+def _like_own() -> None:
+    st.session_state[OWN_KEY] = False  # closes what is in the way
+    go(section="images", by="like", like=OWN, label="")
 
 
 @st.fragment(run_every=WATCH_SECONDS)
@@ -151,6 +169,8 @@ def _sort(ready: ArrangedStore, by: str) -> None:
 
 def _images(ready: ArrangedStore, view: View) -> None:
     about = ABOUT.get(view.by, "").format(peak=term("peak"), map=view.map)
+    if view.by == "like" and view.like == OWN:
+        about = f"Like your image **{as_it_is(chosen_image().title)}**. {about}"
     if about:
         st.caption(about)
     wall(ready, view, EMPTY.get(view.by, "There is no such image."))
@@ -173,4 +193,5 @@ def _plane(ready: ArrangedStore, view: View) -> None:
             aspect=COLUMNS / ROWS, asks=True,
         )  # fmt: skip
     if view.cell is not None:
+        reveal(f"cell-{view.cell}", f"The images of row {view.cell[0]}, column {view.cell[1]}.", name="reveal-wall")
         wall(ready, view, "No image lies in this cell.")

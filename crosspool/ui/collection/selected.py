@@ -24,7 +24,8 @@ HINT = "Press an image to see more of it."
 def selected_image(ready: ArrangedStore, view: View) -> None:
     """The image's picture, its names, its strongest channels, and the ways on from it."""
     if view.place == NONE:
-        st.caption(HINT)
+        if view.by != "unread":
+            st.caption(HINT)
         return
     place, texts = view.place, ready.collection.texts
     path = texts["path"][place] or ""
@@ -54,7 +55,7 @@ def _picture(ready: ArrangedStore, view: View) -> str:
 def _actions(ready: ArrangedStore, place: int) -> None:
     label = ready.collection.texts["label"][place]
     with st.container(horizontal=True, gap="small", key="collection-actions"):
-        like = partial(go, section="images", by="like", like=place)
+        like = partial(go, section="images", by="like", like=place, label="")
         st.button("Images like this", "collection-like", icon=":material/image_search:", on_click=like)
         if label is not None:
             only = partial(go, section="images", by="order", label=label)
@@ -66,7 +67,8 @@ def _actions(ready: ArrangedStore, place: int) -> None:
             st.switch_page("pages/weighting_maps.py")
         if st.button("Why this class?", "collection-why", icon=":material/balance:", on_click=take):
             st.switch_page("pages/contributions.py")
-    st.caption(f"The store keeps images of {ready.collection.store.plan.thumbnail} px: maps are computed of that.")
+    side = ready.collection.store.plan.thumbnail
+    st.caption(f"The store keeps no files but pictures of {side} px: those pages show the maps of this small picture.")
 
 
 def _take(ready: ArrangedStore, maps: StoreMaps, place: int) -> None:

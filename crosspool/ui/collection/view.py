@@ -10,8 +10,7 @@ from crosspool.ui.maps.page import was_history_used, write_address
 from crosspool.ui.runtime.collection import ArrangedStore
 from crosspool.ui.runtime.plane import COLUMNS, ROWS
 from crosspool.ui.visit.link import shorten
-from crosspool.ui.visit.resuming import session_id
-from crosspool.ui.visit.state import VisitPart, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, current_visit, plain, visit_state
 
 Section = Literal["images", "plane", "classes"]
 Order = Literal["order", "map", "like", "copies", "outliers", "unread"]
@@ -100,19 +99,16 @@ def _cell(text: str) -> tuple[int, int] | None:
 
 @dataclass
 class CollectionState(VisitPart):
-    """What a visit remembers of the page: the view, what was wrong in the link, and the session that has read it."""
+    """What a visit remembers of the page: the view, and what was wrong in the link."""
 
     view: View = plain(View())
     notes: list[str] = plain([])
-    session: str = plain("")
 
 
 def start_from_address(ready: ArrangedStore) -> None:
-    """Take the view from the address where the browser has chosen it: at first, and after Back or Forward."""
-    state, session = visit_state(CollectionState), session_id()
-    has_chosen = was_history_used() or (state.session != session and any(name in NAMES for name in st.query_params))
-    state.session = session
-    if has_chosen:
+    """Take the view from the address where the browser has chosen it: by a link, or by Back or Forward."""
+    state, is_linked = visit_state(CollectionState), any(name in NAMES for name in st.query_params)
+    if was_history_used() or (current_visit().has_arrived and is_linked):
         state.view, state.notes = from_params(st.query_params.to_dict(), ready)
 
 

@@ -1,5 +1,6 @@
 """The wall: the images of a view, a page of them at a time."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -86,6 +87,11 @@ def ordered(ready: ArrangedStore, view: View, count: int, code: Codes | None = N
     return np.flatnonzero(collection.is_read if among is None else collection.is_read & among)[:count]
 
 
+def likeness_text(likeness: float) -> str:
+    """The cosine of two vectors' angle as the share of bits tells it that their codes have in common."""
+    return f"{math.cos(math.pi * (1 - likeness)):.2f}".replace("-0.00", "0.00")
+
+
 def _among(ready: ArrangedStore, label: str) -> NDArray[np.bool_] | None:
     if not label:
         return None
@@ -100,9 +106,9 @@ def _notes(ready: ArrangedStore, view: View, places: Places, code: Codes | None)
         return ("",) * len(places)
     if view.by == "like" and len(places):
         own = collection.codes[view.like] if code is None else code
-        return tuple(f"{cosine:.2f}" for cosine in collection.cosines(own, places).tolist())
+        return tuple(map(likeness_text, collection.likeness_to(own, places).tolist()))
     if view.by == "outliers":
-        return tuple(f"{likeness:.2f}" for likeness in collection.likeness[places].tolist())
+        return tuple(map(likeness_text, collection.likeness[places].tolist()))
     if view.by == "copies":
         return tuple(f"group {ready.group_of[place]}" for place in places.tolist())
     return ("",) * len(places)

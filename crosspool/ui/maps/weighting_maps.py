@@ -14,6 +14,7 @@ from crosspool.ui.maps.across import across
 from crosspool.ui.maps.entry_chart import show_strongest_entries
 from crosspool.ui.maps.front_door import begin, leave_welcome, opening, question_of
 from crosspool.ui.maps.gallery import gallery
+from crosspool.ui.maps.in_collection import collection_of, strongest_in_collection
 from crosspool.ui.maps.large_images import field_of
 from crosspool.ui.maps.page import link_params, maps_page
 from crosspool.ui.maps.presenter import present_maps, presenting
@@ -38,6 +39,7 @@ class DrawerState(VisitPart):
 
     details_open: bool = plain(False)
     across_open: bool = plain(False)
+    collection_open: bool = plain(False)
     table_open: bool = plain(False)
     files_open: bool = plain(False)
 
@@ -64,6 +66,9 @@ def _explore(image: SourceImage, request: MapRequest, maps: ImageMaps) -> None:
     details, others = partial(_details, maps, request, channel, position), partial(across, image, request, maps)
     _drawer(f"Details of map {channel}", "details_open", ":material/info:", details)
     _drawer("The same maps on other images", "across_open", ":material/photo_library:", partial(others, channel, look))
+    if (collection := collection_of(request)) is not None:
+        strongest = partial(strongest_in_collection, collection, request, channel)
+        _drawer(f"Map {channel} in the collection", "collection_open", ":material/photo_album:", strongest)
     _drawer("All channels as a table", "table_open", ":material/table:", partial(_channel_table, request, maps))
     files = partial(download_and_share, image, request, maps, channel, look)
     _drawer("Download and share", "files_open", ":material/download:", files)

@@ -23,7 +23,7 @@ from crosspool.ui.runtime.background import failure_sentence
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.plane import Plane
 
-THUMBNAIL_ROUTE, MOSAIC_ROUTE = "/collection/{digest}/{place}.jpg", "/collection/{digest}/mosaic.jpg"
+THUMBNAIL_ROUTE, MOSAIC_ROUTE = "/collection/{digest}/{place}.jpg", "/collection/{digest}/mosaic.webp"
 DIGITS = 12
 
 

@@ -11,7 +11,6 @@ from PIL import Image, ImageOps
 ROWS, COLUMNS = 24, 40
 CELL = 32  # pixels
 EDGES = (0.5, 99.5)  # percentiles of the positions: what lies beyond is drawn at the edge
-EMPTY = (128, 128, 128)  # that stands on any ground
 QUALITY = 82
 
 
@@ -19,7 +18,8 @@ QUALITY = 82
 class Plane:
     """Where images lie: `cells` has the number of each image's cell, (n,), -1 for those that lie nowhere.
 
-    `distances` are those from the cells' centres, (n,), in cells; `mosaic` is the picture, as JPEG.
+    `distances` are those from the cells' centres, (n,), in cells; `mosaic` is the picture, as WebP, which is clear
+    where no image lies.
     """
 
     cells: NDArray[np.int16]
@@ -69,12 +69,12 @@ def _nearest_to_centres(cells: NDArray[np.int16], distances: NDArray[np.float32]
 
 def _mosaic(files: dict[int, bytes]) -> bytes:
     """The thumbnails in their cells, cut to squares."""
-    whole = Image.new("RGB", (COLUMNS * CELL, ROWS * CELL), EMPTY)
+    whole = Image.new("RGBA", (COLUMNS * CELL, ROWS * CELL))
     for cell, file in files.items():
         with Image.open(io.BytesIO(file)) as image:
             image.draft("RGB", (CELL, CELL))  # JPEG is decoded at a fraction of its size
             tile = ImageOps.fit(image.convert("RGB"), (CELL, CELL))
-        whole.paste(tile, (cell % COLUMNS * CELL, cell // COLUMNS * CELL))
+        whole.paste(tile.convert("RGBA"), (cell % COLUMNS * CELL, cell // COLUMNS * CELL))
     buffer = io.BytesIO()
-    whole.save(buffer, "JPEG", quality=QUALITY)
+    whole.save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue()

@@ -4,6 +4,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from crosspool.ui.runtime.collection import ArrangedStore
 from crosspool.ui.runtime.server import current_server
 
 HEADERS = {"Cache-Control": "private, immutable, max-age=31536000", "X-Content-Type-Options": "nosniff"}
@@ -12,28 +13,32 @@ LONGEST_NUMBER = 9  # digits
 
 async def answer_thumbnail(request: Request) -> Response:
     """An image's small picture; `place` is the text in the address, which may be anything."""
-    return await run_in_threadpool(_answer, request.path_params["digest"], request.path_params["place"])
+    names = request.path_params
+    body = await run_in_threadpool(_thumbnail, names["digest"], names["place"])
+    return _answer(body, "image/jpeg")
 
 
 async def answer_mosaic(request: Request) -> Response:
     """The picture of the plane."""
-    return await run_in_threadpool(_answer, request.path_params["digest"], None)
+    ready = _collection(request.path_params["digest"])
+    return _answer(ready.plane.mosaic if ready is not None and ready.plane is not None else b"", "image/webp")
 
 
-def _answer(digest: str, place: str | None) -> Response:
-    body = _picture(digest, place)
+def _answer(body: bytes, media_type: str) -> Response:
     if not body:
         return PlainTextResponse("There is no such picture.", 404)
-    return Response(body, headers=HEADERS, media_type="image/jpeg")
+    return Response(body, headers=HEADERS, media_type=media_type)
 
 
-def _picture(digest: str, place: str | None) -> bytes:
+def _collection(digest: str) -> ArrangedStore | None:
+    """The collection with this digest; a browser may have kept an address of another one."""
     served = current_server().collection
-    ready = served and served.ready
-    if not ready or digest != ready.digest:  # an address of another collection, which a browser may have kept
-        return b""
-    if place is None:
-        return ready.plane.mosaic if ready.plane is not None else b""
-    if not (place.isascii() and place.isdigit() and len(place) <= LONGEST_NUMBER):
+    ready = None if served is None else served.ready
+    return ready if ready is not None and ready.digest == digest else None
+
+
+def _thumbnail(digest: str, place: str) -> bytes:
+    ready = _collection(digest)
+    if ready is None or not (place.isascii() and place.isdigit() and len(place) <= LONGEST_NUMBER):
         return b""
     return ready.collection.thumbnail(int(place)) if int(place) < len(ready.collection.is_read) else b""

@@ -6,6 +6,8 @@ import { make } from "../../gallery/elements.js";
 import { listenForCells, placeOn } from "./cells.js";
 import { paced } from "./pace.js";
 
+const NAME_HEIGHT = 13; // pixels
+
 function showColourBar(element, bar) {
   element.hidden = !bar;
   if (!bar) return;
@@ -35,6 +37,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   frame.dataset.cell = `${data.cell}`;
   if (!isSame) image.src = data.image;
   image.style.aspectRatio = data.aspect;
+  image.style.minHeight = `${NAME_HEIGHT * data.names[0].length}px`;
   image.alt = data.alt;
   showNames(parentElement, frame, data);
   const pace = paced(frame, data.cell, (chosen) => setTriggerValue("cell", chosen));
