@@ -15,6 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.proto.BackMsg_pb2 import BackendOperationRequest, BackMsg
 
+from crosspool.ui.collection.view import NAMES
 from crosspool.ui.visit.link import LinkState
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,7 +127,7 @@ def test_every_message_of_a_component_is_there():
 
 
 def test_every_parameter_of_a_link_is_there():
-    assert named("Links") == {each.name for each in fields(LinkState)} | {"step"}
+    assert named("Links") == {each.name for each in fields(LinkState)} | {"step", *NAMES}
 
 
 def test_every_kind_of_message_is_there():

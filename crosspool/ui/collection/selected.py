@@ -8,7 +8,7 @@ import streamlit as st
 
 from crosspool.text import number, rough_percent
 from crosspool.ui.collection.view import NONE, View, go
-from crosspool.ui.maps.collection_tiles import label_title, peak_box, short_name
+from crosspool.ui.maps.collection_tiles import label_title, peak_box, picture_size, short_name
 from crosspool.ui.maps.selection import forget_channels
 from crosspool.ui.runtime.collection import ArrangedStore, StoreMaps
 from crosspool.ui.visit.images import add_image
@@ -41,10 +41,12 @@ def _picture(ready: ArrangedStore, view: View) -> str:
     place, texts, frame = view.place, ready.collection.texts, ""
     path, label = texts["path"][place] or "", label_title(ready, place)
     if view.by == "map" and view.map != NONE and ready.maps is not None:
-        left, top, right, bottom = (100 * part for part in peak_box(ready, ready.maps, view.map, place))
+        left, top, right, bottom = (
+            100 * part for part in peak_box(ready, ready.maps, view.map, place, picture_size(ready, place))
+        )
         box = f"left: {left:.1f}%; top: {top:.1f}%; width: {right - left:.1f}%; height: {bottom - top:.1f}%"
         frame = f'<i style="{box}"></i>'
-    picture = f'<img src="{ready.thumbnail_address(place)}" alt="{escape(path)}">{frame}'
+    picture = f'<img src="{ready.picture(place)}" alt="{escape(path)}">{frame}'
     names = f"<b>{escape(label)}</b> " if label else ""
     return (
         f'<figure class="collection-picture"><div>{picture}</div>'

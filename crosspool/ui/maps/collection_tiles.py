@@ -30,11 +30,12 @@ def _tile(ready: ArrangedStore, place: int, note: str, channel: int | None = Non
     path, name = texts["path"][place] or "", label_title(ready, place)
     title = " · ".join(filter(None, (note, name or short_name(path))))
     about = f"{path}, {name}" if name else path
-    address, mark = ready.thumbnail_address(place), None
+    mark = None
     if channel is not None and ready.maps is not None:
         about += f"; the frame is around the peak of map {channel}"
-        mark = tile_mark(_size(ready.collection.thumbnail(place)), peak_box(ready, ready.maps, channel, place))
-    return Thumbnail(str(place), title, about, address, mark=mark)
+        size = picture_size(ready, place)
+        mark = tile_mark(size, peak_box(ready, ready.maps, channel, place, size))
+    return Thumbnail(str(place), title, about, ready.picture(place), mark=mark)
 
 
 def label_title(ready: ArrangedStore, place: int) -> str:
@@ -48,14 +49,14 @@ def short_name(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2] or path
 
 
-def peak_box(ready: ArrangedStore, maps: StoreMaps, channel: int, place: int) -> Rectangle:
-    """The patch of a channel's peak on an image, in parts of the image's sides."""
+def peak_box(ready: ArrangedStore, maps: StoreMaps, channel: int, place: int, size: tuple[int, int]) -> Rectangle:
+    """The patch of a channel's peak on an image with sides of `size` (width, height), in parts of these."""
     cell = divmod(ready.collection.peak(channel, place)[1], maps.grid[1])
     request = MapRequest(
         ImageHash(""), maps.backbone, maps.weights, maps.pair, maps.size, maps.framing, signed=False, border="zero"
     )
     window = patch_window(request, cell)
-    width, height = size = _size(ready.collection.thumbnail(place))
+    width, height = size
     left, top, right, bottom = framed_part(size, spec_of(maps.backbone).preprocessing, maps.framing)
     across, down = (right - left) / maps.size, (bottom - top) / maps.size
     return (
@@ -81,6 +82,7 @@ def tile_mark(size: tuple[int, int], box: Rectangle) -> Mark:
     return Mark(spans[0][0], spans[1][0], spans[0][1], spans[1][1], (moved[0], moved[1]))
 
 
-def _size(thumbnail: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(thumbnail)) as image:
+def picture_size(ready: ArrangedStore, place: int) -> tuple[int, int]:
+    """The width and the height of an image's small picture."""
+    with Image.open(io.BytesIO(ready.collection.thumbnail(place))) as image:
         return image.size

@@ -22,8 +22,9 @@ from crosspool.text import class_titles
 from crosspool.ui.runtime.background import failure_sentence
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.plane import Plane
+from crosspool.ui.widgets.browser import jpeg_url
 
-THUMBNAIL_ROUTE, MOSAIC_ROUTE = "/collection/{digest}/{place}.jpg", "/collection/{digest}/mosaic.webp"
+MOSAIC_ROUTE = "/collection/{digest}/mosaic.webp"
 DIGITS = 12
 
 
@@ -88,19 +89,15 @@ class ArrangedStore:
         """Stands for the content in addresses, so that browsers keep what they got."""
         return hashlib.sha256(self.collection.folder.name.encode()).hexdigest()[:DIGITS]
 
-    def thumbnail_address(self, place: int) -> str:
-        """Where browsers get an image's small picture."""
-        return _address(THUMBNAIL_ROUTE, self.digest).replace("{place}", str(place))
+    def picture(self, place: int) -> str:
+        """An image's small picture as a data URL: a wall of them is there sooner in one message than by many requests."""
+        return jpeg_url(self.collection.thumbnail(place))
 
     @property
     def mosaic_address(self) -> str:
         """Where browsers get the picture of the plane."""
-        return _address(MOSAIC_ROUTE, self.digest)
-
-
-def _address(route: str, digest: str) -> str:
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    return (f"/{base}" if base else "") + route.replace("{digest}", digest)
+        base = (st.get_option("server.baseUrlPath") or "").strip("/")
+        return (f"/{base}" if base else "") + MOSAIC_ROUTE.replace("{digest}", self.digest)
 
 
 class ServedStore:
@@ -124,7 +121,7 @@ class ServedStore:
         start = perf_counter()
         try:
             collection = arranged(self.store, default_cache(), self._count)
-            ready = ArrangedStore(collection, _maps_of(self.store.plan, collection.channels))
+            ready = ArrangedStore(collection, maps_of(self.store.plan, collection.channels))
             _read_what_pages_show(ready)
             self.ready = ready
             self._log.record("collection_arranged", images=len(self.store), ms=1000 * (perf_counter() - start))
@@ -143,7 +140,7 @@ def _read_what_pages_show(ready: ArrangedStore) -> None:
     _ = ready.counts, ready.plane, collection.copies, collection.likeness
 
 
-def _maps_of(plan: Plan, channels: int) -> StoreMaps | None:
+def maps_of(plan: Plan, channels: int) -> StoreMaps | None:
     """The maps that the peaks are of; None where the method has none, or sees an image in several pieces."""
     try:
         network = architecture(plan.backbone)

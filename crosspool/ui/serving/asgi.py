@@ -26,14 +26,14 @@ from streamlit.runtime.pages_manager import PagesManager
 from crosspool.backbones import given_network
 from crosspool.backbones.given_module import VARIABLE
 from crosspool.errors import BackboneError, CrosspoolError
-from crosspool.ui.runtime.collection import MOSAIC_ROUTE, THUMBNAIL_ROUTE
+from crosspool.ui.runtime.collection import MOSAIC_ROUTE
 from crosspool.ui.runtime.confinement import hide_memory
 from crosspool.ui.runtime.log import EventLog
 from crosspool.ui.runtime.scratch import delete_orphans
 from crosspool.ui.runtime.server import Server, current_server, serve_with
 from crosspool.ui.runtime.settings import KEY_VARIABLE, ServerSettings
 from crosspool.ui.runtime.sprite_address import SPRITE_ROUTE
-from crosspool.ui.serving.collection import answer_mosaic, answer_thumbnail
+from crosspool.ui.serving.collection import answer_mosaic
 from crosspool.ui.serving.connections import ConnectionWatch
 from crosspool.ui.serving.document import Document
 from crosspool.ui.serving.guard import RequestGuard, SecurityHeaders, names_of
@@ -72,7 +72,6 @@ def app_parts(settings: ServerSettings) -> dict[str, Any]:
             Route("/metrics", ServerMetrics(server).respond),
             Route(SPRITE_ROUTE, answer_sprite),
             Route(MOSAIC_ROUTE, answer_mosaic),
-            Route(THUMBNAIL_ROUTE, answer_thumbnail),
         ],
         "middleware": [
             Middleware(RequestLog, log=server.log),
