@@ -35,7 +35,6 @@ from crosspool.ui.widgets.reveal import reveal
 from crosspool.ui.widgets.text import as_it_is
 
 WATCH_SECONDS = 0.5
-OWN_KEY = "collection-own"
 MOST_LISTED = 1000  # labels in a list, which the browser gets with every run
 SECTIONS = {"images": "Images", "plane": "By likeness", "classes": "Channels by classes"}
 ORDERS = {
@@ -94,13 +93,15 @@ def _network(name: str) -> str:
 
 def _own_image() -> None:
     """The choice of the visitor's image, to sort those of the store by."""
-    with st.popover("Take an image of yours", icon=":material/add_photo_alternate:", key=OWN_KEY, on_change="rerun"):
+    with st.popover(
+        "Take an image of yours", icon=":material/add_photo_alternate:", key="collection-own", on_change="rerun"
+    ):
         choose_image(menu=False)
         st.button("Images like this one", "collection-like-own", on_click=_like_own)
 
 
 def _like_own() -> None:
-    st.session_state[OWN_KEY] = False  # closes what is in the way
+    st.session_state["collection-own"] = False  # closes what is in the way
     go(section="images", by="like", like=OWN, label="")
 
 

@@ -6,11 +6,11 @@ from typing import Any, Literal, get_args
 
 import streamlit as st
 
-from crosspool.ui.maps.page import was_history_used, write_address
+from crosspool.ui.maps.page import AddressState, was_history_used, write_address
 from crosspool.ui.runtime.collection import ArrangedStore
 from crosspool.ui.runtime.plane import COLUMNS, ROWS
 from crosspool.ui.visit.link import shorten
-from crosspool.ui.visit.state import VisitPart, current_visit, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, plain, visit_state
 
 Section = Literal["images", "plane", "classes"]
 Order = Literal["order", "map", "like", "copies", "outliers", "unread"]
@@ -108,7 +108,7 @@ class CollectionState(VisitPart):
 def start_from_address(ready: ArrangedStore) -> None:
     """Take the view from the address where the browser has chosen it: by a link, or by Back or Forward."""
     state, is_linked = visit_state(CollectionState), any(name in NAMES for name in st.query_params)
-    if was_history_used() or (current_visit().has_arrived and is_linked):
+    if was_history_used() or (visit_state(AddressState).has_arrived and is_linked):
         state.view, state.notes = from_params(st.query_params.to_dict(), ready)
 
 

@@ -98,7 +98,8 @@ class AddressState(VisitPart):
     """What a visit remembers of the address: the session that has read it, and what was wrong in it.
 
     `read` are the settings that it had, as parameters. The notes are shown until another view is chosen. `is_bare` is
-    whether the address asked for nothing, and `written` the parameters that were written there last.
+    whether the address asked for nothing, and `written` the parameters that were written there last. `page` is the
+    session and the page of the last run, and `has_arrived` whether that run was the first there.
     """
 
     session: str = plain("")
@@ -106,6 +107,8 @@ class AddressState(VisitPart):
     notes: list[str] = about_images([])
     read: dict[str, str] = about_images({})
     written: dict[str, str] = about_images({})
+    page: tuple[str, str] = plain(("", ""))
+    has_arrived: bool = plain(False)
 
 
 def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[str] = ()) -> None:
@@ -116,6 +119,8 @@ def start_from_link(carried: Collection[str] = LINK_NAMES, others: Collection[st
     names of parameters that the page reads by itself. A page that does not carry all settings writes its own address.
     """
     state, session = visit_state(AddressState), session_id()
+    page = session, current_page()
+    state.page, state.has_arrived = page, state.page != page
     if state.session != session or was_history_used():
         state.session, state.is_bare = session, not st.query_params
         state.notes = _take_settings(carried, others)
@@ -169,6 +174,12 @@ def was_history_used() -> bool:
     """Whether this run was caused by the browser's Back or Forward."""
     context = get_script_run_ctx()
     return context is not None and context.is_history_navigation
+
+
+def current_page() -> str:
+    """What tells the page that is run from all others."""
+    context = get_script_run_ctx()
+    return context.page_script_hash if context is not None else ""
 
 
 def link_params() -> dict[str, str]:

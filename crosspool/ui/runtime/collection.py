@@ -90,7 +90,7 @@ class ArrangedStore:
         return hashlib.sha256(self.collection.folder.name.encode()).hexdigest()[:DIGITS]
 
     def picture(self, place: int) -> str:
-        """An image's small picture as a data URL: a wall of them is there sooner in one message than by many requests."""
+        """An image's small picture as a data URL: a wall is there sooner in one message than by many requests."""
         return jpeg_url(self.collection.thumbnail(place))
 
     @property

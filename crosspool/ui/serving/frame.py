@@ -7,7 +7,7 @@ from crosspool.ui.runtime.accounts import page_charged_to
 from crosspool.ui.runtime.server import current_server
 from crosspool.ui.serving.document import WITHOUT_SIDE_BAR
 from crosspool.ui.visit.exports import release_files
-from crosspool.ui.visit.resuming import note_holdings, resume_visit, session_id, show_loss
+from crosspool.ui.visit.resuming import note_holdings, resume_visit, show_loss
 from crosspool.ui.visit.state import current_visit
 from crosspool.ui.widgets.current_tab import mark_current_tab
 from crosspool.ui.widgets.glossary import explain_terms
@@ -49,7 +49,6 @@ def show_page() -> None:
             st.page_link(each, width="content")
         mark_current_tab(in_menu.index(page) if page in in_menu else -1)
     with server.log.timed("page_ran", kind=page.url_path), page_charged_to(current_visit().visitor):
-        current_visit().note_page(session_id(), page.url_path)
         show_loss()
         page.run()
     note_holdings()

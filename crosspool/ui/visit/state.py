@@ -57,17 +57,13 @@ class VisitState:
 
     `emptied` is how often each uploader was emptied, by its key. `just_forgotten` is whether images were forgotten and
     the visitor has not been told yet. `salt` makes the names of images in addresses differ from visit to visit.
-    `page` is the session and the page of the last run of a whole page, and `has_arrived` whether that run was the first
-    there. `loss` says what of an earlier visit is gone, and `holdings` is what the browser was last told that this one
-    holds.
+    `loss` says what of an earlier visit is gone, and `holdings` is what the browser was last told that this one holds.
     """
 
     visitor: Account = field(default_factory=Account)
     parts: dict[type[VisitPart], VisitPart] = field(default_factory=dict)
     emptied: Counter[str] = field(default_factory=Counter)
     just_forgotten: bool = False
-    page: tuple[str, str] = ("", "")
-    has_arrived: bool = False
     loss: str = ""
     holdings: str = ""
     salt: str = field(default_factory=partial(secrets.token_hex, 16), repr=False)
@@ -77,10 +73,6 @@ class VisitState:
         if kind not in self.parts:
             self.parts[kind] = kind()
         return cast("P", self.parts[kind])
-
-    def note_page(self, session: str, page: str) -> None:
-        """Note which page is run as a whole."""
-        self.page, self.has_arrived = (session, page), self.page != (session, page)
 
     @property
     def has_images(self) -> bool:

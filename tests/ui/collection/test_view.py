@@ -1,12 +1,12 @@
 """The view of the collection in the address."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crosspool.ui.collection.view import NAMES, OWN, View, from_params, to_params
 from crosspool.ui.collection.wall import ordered
-from tests.ui.collection.conftest import IMAGES, UNREAD
+from tests.collections import IMAGES, UNREAD
 
 VIEWS = [
     View(),
@@ -49,6 +49,7 @@ TEXT = st.one_of(
 )
 
 
+@settings(max_examples=40)
 @given(params=st.dictionaries(st.sampled_from(NAMES), TEXT))
 def test_any_text_gives_a_view_that_can_be_shown(ready, params):
     view, _ = from_params(params, ready)

@@ -5,7 +5,7 @@ import pytest
 
 from crosspool.ui.collection.view import IMAGES_PER_PAGE, View
 from crosspool.ui.collection.wall import likeness_text, ordered, wall_page
-from tests.ui.collection.conftest import IMAGES, UNREAD
+from tests.collections import IMAGES, UNREAD
 
 
 def test_a_page_of_the_wall_has_so_many_images(ready):

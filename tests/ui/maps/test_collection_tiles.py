@@ -5,7 +5,6 @@ import pytest
 from crosspool.ui.maps.collection_tiles import peak_box, plain_tiles, short_name, strongest_tiles, tile_mark
 from crosspool.ui.runtime.collection import StoreMaps
 from crosspool.ui.widgets.thumbnails import Mark
-from tests.ui.collection.conftest import ready  # noqa: F401
 
 SQUASHED = StoreMaps("efficientnet_lite0", "pretrained", "conv_head", 224, "squash", (7, 7))
 
@@ -24,7 +23,7 @@ def test_the_tile_shows_the_square_around_the_box(size, box, mark):
     assert tile_mark(size, box) == mark
 
 
-def test_a_peaks_patch_on_the_whole_image(ready, monkeypatch):  # noqa: F811
+def test_a_peaks_patch_on_the_whole_image(ready, monkeypatch):
     """Three of seven cells, in parts of a stretched image; of a cropped one within the part that is seen."""
     monkeypatch.setattr(type(ready.collection), "peak", lambda self, channel, place: (1.0, 3 * 7 + 3))
     middle = 64 / 224, 64 / 224, 160 / 224, 160 / 224
@@ -34,7 +33,7 @@ def test_a_peaks_patch_on_the_whole_image(ready, monkeypatch):  # noqa: F811
     assert (300 * (right - left), 100 * (bottom - top)) == pytest.approx((0.875 * 100 * 96 / 224,) * 2)
 
 
-def test_tiles_say_what_they_show(ready):  # noqa: F811
+def test_tiles_say_what_they_show(ready):
     channel = int(ready.collection.telling.argmax())
     (strongest,) = strongest_tiles(ready, channel, ready.collection.strongest(channel, count=1).tolist())
     assert strongest.mark is not None

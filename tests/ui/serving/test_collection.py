@@ -9,7 +9,6 @@ from starlette.requests import Request
 
 from crosspool.ui.serving.collection import answer_mosaic
 from tests.loops import run
-from tests.ui.collection.conftest import ready  # noqa: F401
 
 
 def answer(digest):
@@ -19,12 +18,12 @@ def answer(digest):
 
 
 @pytest.fixture
-def served(module_server, ready, monkeypatch):  # noqa: F811
+def served(module_server, ready, monkeypatch):
     monkeypatch.setattr(module_server, "collection", SimpleNamespace(ready=ready))
     return module_server
 
 
-def test_the_mosaic_is_served_by_its_digest(served, ready):  # noqa: F811
+def test_the_mosaic_is_served_by_its_digest(served, ready):
     response = answer(ready.digest)
     assert (response.status_code, response.headers["content-type"]) == (200, "image/webp")
     assert "immutable" in response.headers["cache-control"]
@@ -38,7 +37,7 @@ def test_nothing_else_is_served(served, digest):
     assert answer(digest).status_code == 404
 
 
-def test_a_server_without_a_collection_serves_none(module_server, ready, monkeypatch):  # noqa: F811
+def test_a_server_without_a_collection_serves_none(module_server, ready, monkeypatch):
     assert answer(ready.digest).status_code == 404
     monkeypatch.setattr(module_server, "collection", SimpleNamespace(ready=None))
     assert answer(ready.digest).status_code == 404

@@ -1,0 +1,177 @@
+"""The page of the collection as a session sees it, without a browser."""
+
+import time
+
+import pytest
+
+from benchmarks.harness.session import state_of
+from crosspool.backbones import load_backbone
+from crosspool.ui.collection.view import CollectionState, View
+from crosspool.ui.maps.weighting_maps import DrawerState
+from crosspool.ui.runtime.server import Server, use_server
+from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.visit.link import LinkState
+from tests.app.test_frame import checked, component, component_state, sentences, shown_text, texts, visit
+from tests.collections import IMAGES, generated
+
+PAGE = "pages/collection.py"
+TOLD_APART = 40
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store that the included network seems to have made."""
+    return generated(tmp_path_factory.mktemp("generated") / "store", load_backbone().fingerprint)
+
+
+@pytest.fixture(scope="module")
+def module_server(store):
+    """A server with the store, arranged."""
+    with use_server(Server(ServerSettings(features=store.place.address))) as server:
+        server.collection.begin()
+        while server.collection.ready is None:
+            assert server.collection.problem == ""
+            time.sleep(0.01)
+        yield server
+
+
+def opened(**params):
+    """The page at an address."""
+    app = visit().switch_page(PAGE)
+    app.query_params.clear()
+    app.query_params.update(params)
+    return checked(app.run())
+
+
+def links(app):
+    return [link.proto.label for link in app.get("page_link")]
+
+
+def view_of(app):
+    return state_of(app, CollectionState).view
+
+
+def ids(app):
+    return [item["id"] for item in component(app, "collection-wall")["items"]]
+
+
+def test_the_first_visit_shows_the_first_images_and_the_way_to_the_others():
+    app = opened()
+    assert texts(app.title) == ["Collection"]
+    assert f"{IMAGES} images of **generated** as EfficientNet\\-Lite0 sees them (`gem@224`)" in shown_text(app)
+    assert len(ids(app)) == 60
+    assert app.button(key="collection-earlier").disabled
+    app = checked(app.button(key="collection-later").click().run())
+    assert (view_of(app).page, ids(app)[0], app.query_params["page"]) == (2, "61", "2")
+
+
+def test_a_press_selects_an_image_whose_maps_sort_the_wall():
+    app = opened(page="2")
+    app = component_state(app, "collection-wall", "chosen", "65")
+    assert view_of(app) == View(page=2, place=65)  # the wall stays
+    assert "Kind 2" in "".join(element.value for element in app.get("html"))
+    first = component(app, "collection-channels")["rows"][0]["id"]
+    app = component_state(app, "collection-channels", "chosen", first)
+    assert view_of(app) == View(by="map", map=int(first), place=65)
+    assert dict(app.query_params) == {"by": "map", "map": first, "place": "65"}
+    marks = [item["mark"] for item in component(app, "collection-wall")["items"]]
+    assert all(marks)
+    app = checked(app.button(key="collection-like").click().run())
+    assert (view_of(app).by, ids(app)[0]) == ("like", "65")
+    app = checked(app.button(key="collection-only").click().run())
+    assert view_of(app).label == "002.Kind_2"
+    assert {item["title"] for item in component(app, "collection-wall")["items"]} == {"Kind 2"}
+
+
+def test_what_is_not_on_the_wall_cannot_be_chosen():
+    app = component_state(opened(), "collection-wall", "chosen", "3")  # it could not be read
+    assert view_of(app) == View()
+
+
+def test_a_link_is_read_and_what_makes_no_sense_in_it_is_said():
+    app = opened(by="map", map="7", label="001.Kind_1", place="9999")
+    assert view_of(app) == View(by="map", map=7, label="001.Kind_1")
+    assert texts(app.info)[0].startswith("Unknown place `9999` in the link")
+    assert app.number_input(key="collection-map").value == 7
+    app = checked(app.number_input(key="collection-map").set_value(8).run())
+    assert view_of(app).map == 8
+    assert not texts(app.info)
+
+
+def test_every_order_has_its_images_or_a_sentence():
+    app = opened()
+    for by, words in (
+        ("map", "Images with the highest peak"),
+        ("copies", "Groups of images"),
+        ("outliers", "512 other images"),
+        ("unread", "2 images could not be read"),
+        ("like", "The number says how alike"),
+    ):
+        app = checked(app.selectbox(key="collection-by").set_value(by).run())
+        assert words in shown_text(app)
+    assert texts(app.info) == ["Select an image and press “Images like this”, or take one of yours."]
+
+
+def test_the_plane_and_the_images_of_a_cell(module_server):
+    app = checked(opened().segmented_control(key="collection-section").set_value("plane").run())
+    assert component(app, "plane")["image"] == module_server.collection.ready.mosaic_address
+    plane, place = module_server.collection.ready.plane, 10
+    cell = divmod(int(plane.cells[place]), 40)
+    app = component_state(app, "plane", "cell", list(cell))
+    assert view_of(app).cell == cell
+    assert str(place) in ids(app)
+
+
+def test_channels_by_classes_lead_to_the_images_of_a_cell():
+    app = opened(section="classes")
+    table = component(app, "by-class")
+    assert (table["rows"], table["columns"], table["names"][0]) == (3, TOLD_APART, ["Kind 0", "Kind 1", "Kind 2"])
+    app = component_state(app, "by-class", "cell", [1, 4])
+    channel = int(table["names"][1][4])
+    assert view_of(app) == View("classes", by="map", map=channel, label="001.Kind_1")
+    assert {int(place) % 3 for place in ids(app)} == {1}
+
+
+def test_an_own_image_sorts_the_store(module_server):
+    app = checked(opened().button(key="collection-like-own").click().run())
+    assert "there is no such store" not in shown_text(app)
+    assert sentences(app)  # a generated store lacks what was learned
+    assert "learned.safetensors" in sentences(app)[0]
+
+
+def test_its_maps_open_with_the_stores_network_and_say_where_a_map_is_strongest():
+    app = component_state(opened(), "collection-wall", "chosen", "5")
+    app = checked(app.button(key="collection-maps").click().run())
+    link = state_of(app, LinkState)
+    assert (link.pair, link.size, link.framing) == ("conv_head", 224, "crop")
+    assert component(app, "image-strip")["items"][-1]["title"] == "image 0000005.jpg"
+    state_of(app, DrawerState).collection_open = True
+    link.channel = 11
+    app = checked(app.switch_page("pages/weighting_maps.py").run())
+    assert 0 < len(component(app, "in-collection")["items"]) <= 12
+    (more,) = (each.proto for each in app.get("page_link") if each.proto.label == "All images by map 11")
+    assert "map=11" in more.query_string
+    first = component(app, "in-collection")["items"][0]["id"]
+    app = component_state(app, "in-collection", "chosen", first)
+    assert view_of(app) == View(by="map", map=11, place=int(first))
+
+
+def test_other_maps_are_not_looked_for_there():
+    app = visit(size="448")
+    assert not [each for each in app.expander if "in the collection" in each.label]
+
+
+def test_without_a_store_there_is_no_such_page():
+    assert "Collection" in links(visit())
+    with use_server(Server(ServerSettings())):
+        assert "Collection" not in links(visit())
+
+
+def test_until_it_is_arranged_the_page_says_how_far_it_is(module_server, monkeypatch):
+    served = module_server.collection
+    monkeypatch.setattr(served, "ready", None)
+    monkeypatch.setattr(served, "begin", lambda: None)
+    app = opened()
+    assert not [each for each in app.get("bidi_component") if each.key == "collection-wall"]
+    monkeypatch.setattr(served, "problem", "There is no room.")
+    assert sentences(checked(app.run())) == ["There is no room."]
