@@ -28,9 +28,11 @@ def store(tmp_path_factory):
 def module_server(store):
     """A server with the store, arranged."""
     with use_server(Server(ServerSettings(features=store.place.address))) as server:
-        server.collection.begin()
-        while server.collection.ready is None:
-            assert server.collection.problem == ""
+        served = server.collection
+        assert served is not None
+        served.begin()
+        while served.ready is None:
+            assert served.problem == ""
             time.sleep(0.01)
         yield server
 

@@ -5,10 +5,12 @@ import runpy
 import socket
 import sys
 
+import numpy as np
 import pytest
 
-from crosspool.cli.serve import SETTINGS_VARIABLE
+from crosspool.cli.serve import FEATURES_VARIABLE, SETTINGS_VARIABLE
 from crosspool.installation import app_folder
+from tests.shards.stores import written
 
 
 @pytest.fixture
@@ -67,6 +69,16 @@ def test_a_network_of_ones_own_is_handed_to_the_app(works, started, monkeypatch)
     monkeypatch.setenv("CROSSPOOL_MODULE", "")
     works("serve", "--module", "tests.own_modules:served")
     assert os.environ["CROSSPOOL_MODULE"] == "tests.own_modules:served"
+    assert len(started) == 1
+
+
+def test_a_store_is_opened_before_anything_is_served(works, fails, started, monkeypatch, tmp_path):
+    monkeypatch.setenv(FEATURES_VARIABLE, "")
+    assert f"{tmp_path}/none was not found" in fails("serve", "--features", tmp_path / "none")
+    assert started == []
+    written(tmp_path / "store", np.eye(2, dtype=np.float32))
+    works("serve", "--features", tmp_path / "store")
+    assert os.environ[FEATURES_VARIABLE] == str(tmp_path / "store")
     assert len(started) == 1
 
 

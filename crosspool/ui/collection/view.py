@@ -75,6 +75,8 @@ def from_params(params: Mapping[str, str], ready: ArrangedStore) -> tuple[View, 
     }
     found = {name: readers[name](params[name]) for name in NAMES if name in params}
     view = View(**{name: value for name, value in found.items() if value is not None})
+    if view.by == "map" and view.map == NONE:
+        view = replace(view, map=ready.first_map) if collection.channels else replace(view, by="order")
     ignored = [name for name, value in found.items() if value is None]
     notes = [f"Unknown {name} `{shorten(params[name])}` in the link; it was ignored." for name in ignored]
     return view, notes

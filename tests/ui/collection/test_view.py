@@ -55,3 +55,4 @@ def test_any_text_gives_a_view_that_can_be_shown(ready, params):
     view, _ = from_params(params, ready)
     places = ordered(ready, view, 61)
     assert ready.collection.is_read[places].all()
+    assert view.by != "map" or 0 <= view.map < ready.collection.channels

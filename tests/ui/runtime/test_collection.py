@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+import crosspool.shards.collection
 from crosspool.backbones import load_backbone
 from crosspool.errors import ModelError, SettingError
 from crosspool.ui.runtime import collection
@@ -48,7 +49,7 @@ def test_it_is_arranged_once_and_a_store_without_channels_has_no_plane(folder, m
 
 
 def test_a_failure_is_a_sentence_and_the_next_visitor_tries_again(folder, monkeypatch):
-    real = collection.arranged
+    real = crosspool.shards.collection.arranged
 
     def fail(*arguments):
         raise SettingError("There is no room.")
