@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
-from crosspool.ui.collection.view import CollectionState, View
+from crosspool.ui.collection.view import OWN, CollectionState, View
 from crosspool.ui.maps.weighting_maps import DrawerState
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
@@ -135,10 +135,12 @@ def test_channels_by_classes_lead_to_the_images_of_a_cell():
 
 
 def test_an_own_image_sorts_the_store(module_server):
-    app = checked(opened().button(key="collection-like-own").click().run())
-    assert "there is no such store" not in shown_text(app)
-    assert sentences(app)  # a generated store lacks what was learned
-    assert "learned.safetensors" in sentences(app)[0]
+    app = opened()
+    app.session_state["collection-own"] = True
+    app = checked(app.run())
+    app = checked(app.button(key="collection-like-own").click().run())
+    assert view_of(app) == View(by="like", like=OWN)
+    assert "lacks learned.safetensors" in sentences(app)[0]  # as a generated store does
 
 
 def test_its_maps_open_with_the_stores_network_and_say_where_a_map_is_strongest():

@@ -93,11 +93,11 @@ def _network(name: str) -> str:
 
 def _own_image() -> None:
     """The choice of the visitor's image, to sort those of the store by."""
-    with st.popover(
-        "Take an image of yours", icon=":material/add_photo_alternate:", key="collection-own", on_change="rerun"
-    ):
-        choose_image(menu=False)
-        st.button("Images like this one", "collection-like-own", on_click=_like_own)
+    icon = ":material/add_photo_alternate:"
+    with st.popover("Take an image of yours", icon=icon, key="collection-own", on_change="rerun") as own:
+        if own.open:
+            choose_image(menu=False)
+            st.button("Images like this one", "collection-like-own", on_click=_like_own)
 
 
 def _like_own() -> None:
