@@ -36,7 +36,7 @@ class GeneratedImages:
 
     def row(self, number: int) -> Row:
         """What a store keeps of an image."""
-        label = f"{number % self.classes:03}.Kind_{number % self.classes}" if self.classes else None
+        label = label_of(number % self.classes) if self.classes else None
         path = f"{label or 'images'}/image {number:07}.jpg"
         if number in self.unread:
             return Row(path, label, None, f"{path} is not an image.")
@@ -57,7 +57,7 @@ def generated_store(
     folder: str, images: int, *, classes: int = 50, unread: Sequence[int] = (), fingerprint: str = ""
 ) -> Store:
     """A store in a new folder, of so many images; `fingerprint` is that of the network that seems to have made it."""
-    plan, place = plan_of_generated(images, fingerprint), Place(folder)
+    plan, place = plan_of_generated(images, classes, fingerprint), Place(folder)
     generated = GeneratedImages(images, classes, unread)
     place.prepare()
     for number in range(plan.shards):
@@ -69,12 +69,18 @@ def generated_store(
     return Store.opened(folder)
 
 
-def plan_of_generated(images: int, fingerprint: str) -> Plan:
+def label_of(number: int) -> str:
+    """The name of a class."""
+    return f"{number:03}.Kind_{number}"
+
+
+def plan_of_generated(images: int, classes: int, fingerprint: str) -> Plan:
     """A plan that the included network could have."""
     return Plan(
         name="generated", layout="Generated.", problems=[], images=images, listing="", shard=SHARD, method="gem@224",
         framing="crop", backbone="efficientnet_lite0", weights="pretrained", fingerprint=fingerprint, others={},
         engine="torch", device="cpu", seed=0, sample=1, versions={},
+        classes=[label_of(number) for number in range(classes)], outputs=1000,
     )  # fmt: skip
 
 

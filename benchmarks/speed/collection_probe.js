@@ -3,7 +3,7 @@
 
 let strip = null, ids = "", seen = [];
 
-globalThis.wallOf = () => {
+const wallOf = () => {
   if (!strip?.isConnected) {
     const inside = [...document.querySelectorAll(".st-key-collection-wall *")].map(({ shadowRoot }) => shadowRoot);
     strip = inside.find(Boolean)?.querySelector(".strip.small");
@@ -18,7 +18,8 @@ globalThis.wallOf = () => {
   return { ids, isShown };
 };
 
-globalThis.walls = { pressed: NaN, shown: NaN, before: "" };
+const walls = { pressed: NaN, shown: NaN, before: "" };
+Object.assign(globalThis, { walls });
 
 const watch = () => {
   const wall = wallOf();

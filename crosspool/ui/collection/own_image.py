@@ -3,7 +3,7 @@
 from functools import partial
 
 from crosspool.datasets import Sample
-from crosspool.shards.codes import Codes
+from crosspool.shards.codes import Codes, as_codes
 from crosspool.shards.extraction import Extractor
 from crosspool.ui.runtime.collection import ArrangedStore, expect_network, weights_of
 from crosspool.ui.runtime.server import current_server
@@ -29,4 +29,5 @@ def _code(ready: ArrangedStore, image: SourceImage) -> Codes:
     backbone = server.networks.named(plan.backbone, weights_of(plan)).beside(plan.others)
     expect_network(plan, backbone)
     query, _ = Extractor(plan, store.place, backbone).query(Sample(image.title, lambda: image.data))
-    return query.code
+    code: Codes = as_codes(query.above[None])[0]
+    return code
