@@ -36,11 +36,12 @@ CODE := app.py pages crosspool benchmarks tests docs/hooks.py
 TEXT := $(wildcard *.md) docs deploy assets/SAMPLES.md
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint format unit coverage docs bench secrets lock audit sbom clean
+.PHONY: help app test test-ray lint format unit coverage docs bench secrets lock audit sbom clean
 
 help:
 	@echo "make app     install what is needed and serve the app on http://localhost:$(PORT) (PORT=...)"
 	@echo "make test    lint, format, types and all tests, those in a browser included"
+	@echo "make test-ray  those of Ray's machines, which it installs"
 	@echo "make unit    the tests that need no browser      make coverage  which lines they do not run"
 	@echo "make lint    code, types, walls, scripts, words  make format    let ruff rewrite the code"
 	@echo "make docs    the documentation as a website      make bench     the speed of pooling"
@@ -68,6 +69,10 @@ lint: $(DEV_STAMP)
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
+
+test-ray: $(DEV_STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -e ".[app,networks,store,ray]"
+	$(BIN)/python -m pytest -rs tests/shards/test_on_ray.py
 
 unit: $(DEV_STAMP)
 	$(BIN)/python -m pytest $(AT_ONCE) -m "not browser"

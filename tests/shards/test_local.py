@@ -1,80 +1,27 @@
 """Processes that compute shards: killed, starved of disk, two drivers at once; the store comes out the same."""
 
-import hashlib
 import multiprocessing
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import torch
 
-from crosspool.backbones import load_backbone
 from crosspool.errors import SettingError
-from crosspool.methods import parse_method
-from crosspool.shards.extraction import Extractor, Job, Task, sample_of, task_of
-from crosspool.shards.listing import list_images
+from crosspool.shards.extraction import Task
 from crosspool.shards.local import extract_locally
-from crosspool.shards.place import Place
-from crosspool.shards.plan import LEARNED, agree_on, plan_of
+from crosspool.shards.plan import LEARNED
 from crosspool.shards.schedule import ATTEMPTS, LEARNING, Schedule
-from crosspool.whole_files import TEMPORARY_PREFIX
-from tests.dataset_trees import lay
-from tests.images import png, tinted
+from tests.shards.conftest import IMAGES, SHARD, checksums
 
-IMAGES, SHARD = 8, 2
 OPTIONS = ("--method", "gem@128", "--shard", str(SHARD), "--engine", "torch", "--device", "cpu", "--workers", "1")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Eight images in a folder, one of which cannot be read."""
-    folder = tmp_path_factory.mktemp("photos")
-    lay(folder, {f"{'ab'[i % 2]}/{i}.png": b"-" if i == 5 else png(tinted(i, i % 3)) for i in range(IMAGES)})
-    return folder
-
-
-def checksums(folder):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).iterdir()}
 
 
 def extract(photos, store):
     command = [sys.executable, "-m", "crosspool", "extract", str(photos), "--out", str(store), *OPTIONS]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@pytest.fixture(scope="module")
-def planned(photos):
-    """The listing and the plan that the command makes of these images, and its network."""
-    listing = list_images(str(photos))
-    backbone = load_backbone(device="cpu", engine="torch")
-    return listing, plan_of(listing, parse_method("gem@128", backbone.architecture), backbone, SHARD, 0), backbone
-
-
-@pytest.fixture
-def job(planned, tmp_path):
-    """A job whose store has its plan, and the images."""
-    listing, plan, _ = planned
-    place = Place(str(tmp_path))
-    return Job(agree_on(plan, listing, place), place, None), listing
-
-
-@pytest.fixture(scope="module")
-def undisturbed(planned, tmp_path_factory):
-    """The checksums of the store where a single thread computes everything, one after the other."""
-    listing, plan, backbone = planned
-    place = Place(str(tmp_path_factory.mktemp("undisturbed")))
-    extractor = Extractor(agree_on(plan, listing, place), place, backbone)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    list(extractor.learn(sample_of(plan, listing)))
-    for number in range(plan.shards):
-        list(extractor.extract(task_of(plan, listing, number)))
-    torch.set_num_threads(threads)
-    return checksums(place.folder)
 
 
 def test_after_a_kill_two_at_once_complete_the_store(photos, undisturbed, tmp_path):
@@ -89,8 +36,7 @@ def test_after_a_kill_two_at_once_complete_the_store(photos, undisturbed, tmp_pa
     both = [extract(photos, store) for _ in range(2)]
     said = [each.communicate() for each in both]
     assert [each.returncode for each in both] == [0, 0], said
-    left = {name for name in checksums(store) if name.startswith(TEMPORARY_PREFIX)}  # of the killed one
-    assert {name: each for name, each in checksums(store).items() if name not in left} == undisturbed
+    assert checksums(store) == undisturbed
     out = " ".join(said[0][0].split())
     assert "8 images in 4 shards." in out
     assert "is complete: gem@128 of 8 images, 1 image of them unreadable, the first: b/5.png" in out

@@ -1,0 +1,44 @@
+"""Actors of a Ray cluster of two simulated machines, one of which is taken away; the store comes out the same."""
+
+import pytest
+
+from crosspool.errors import SettingError
+from crosspool.shards.on_ray import extract_on_ray
+from crosspool.shards.schedule import Schedule
+from tests.shards.conftest import IMAGES, checksums
+
+ray = pytest.importorskip("ray", reason="Ray is not installed here; make test-ray installs it")
+
+
+@pytest.fixture
+def cluster():
+    """A cluster of one machine, without processors."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield cluster
+    cluster.shutdown()
+
+
+def test_a_machine_is_taken_away_and_another_one_comes(job, undisturbed, cluster, capsys):
+    job, listing = job
+    machines = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    done: list[int] = []
+
+    def take_one_away(count):
+        done.append(count)
+        if sum(done) > IMAGES and len(machines) == 2:  # what is learned is done
+            cluster.remove_node(machines.pop())
+            cluster.add_node(num_cpus=1)
+
+    schedule = Schedule(job, listing, take_one_away)
+    seconds = extract_on_ray(schedule, cluster.address, None)
+    assert schedule.is_done
+    assert checksums(job.place.folder) == undisturbed
+    with capsys.disabled():
+        print(f"\nRay was ready after {seconds:.1f} s")
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(job):
+    with pytest.raises(SettingError, match="Ray cannot be reached at"):
+        extract_on_ray(Schedule(job[0], job[1], print), "127.0.0.1:1", None)
