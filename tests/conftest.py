@@ -16,14 +16,9 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 
 
 def pytest_configure():
-    """Before any settings are read: no test depends on how long a busy machine takes, for an example or an image.
-
-    Before torch is loaded: processes side by side share the cores, as threads wait for each other.
-    """
+    """Before any settings are read: no test depends on how long a busy machine takes, for an example or an image."""
     settings.load_profile("patient")
     os.environ.setdefault("CROSSPOOL_DECODE_SECONDS", "60")
-    if at_once := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # the process that starts them has none
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(at_once))))
 
 
 def pytest_collection():

@@ -23,7 +23,7 @@ _ARRANGE = "put the images of each class into a folder named after the class"
 class NoClassesError(DatasetError):
     """The images, which are `images`, are in no folders of classes, or all in the same."""
 
-    def __init__(self, sentence: str, images: "Sequence[FileInFolder]") -> None:
+    def __init__(self, sentence: str, images: "Sequence[FileInFolder]" = ()) -> None:
         super().__init__(sentence)
         self.images = tuple(images)
 
