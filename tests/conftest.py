@@ -1,6 +1,5 @@
 """The real app and a real browser, each started once for all tests that ask for them; torch on one core; commands."""
 
-import gc
 import os
 from contextlib import contextmanager
 
@@ -19,16 +18,6 @@ def pytest_configure():
     """Before any settings are read: no test depends on how long a busy machine takes, for an example or an image."""
     settings.load_profile("patient")
     os.environ.setdefault("CROSSPOOL_DECODE_SECONDS", "60")
-
-
-def pytest_collection():
-    """What imports leave behind is no garbage to look for again and again."""
-    gc.disable()
-
-
-def pytest_collection_finish():
-    gc.freeze()
-    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -66,7 +66,7 @@ def test_a_field_without_a_statement_is_detected():
 def test_no_two_parts_share_a_field_name_that_a_widget_may_have_as_its_key():
     names = Counter(each.name for kind in parts_of_the_app() for each in fields(kind))
     shared = {name for name, count in names.items() if count > 1}
-    assert shared <= {"answers", "channel", "cell", "name", "note", "lease"}  # no widget is bound to these
+    assert shared <= {"answers", "channel", "cell", "name", "note", "notes", "lease"}  # no widget is bound to these
 
 
 def page():
