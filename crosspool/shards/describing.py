@@ -15,9 +15,9 @@ from crosspool.backbones import Backbone
 from crosspool.baselines import OneMapPooling
 from crosspool.datasets import Sample
 from crosspool.encoding import CrossLayerPooling, Encoder, Record
-from crosspool.errors import ImageError
+from crosspool.errors import ImageError, SettingError
 from crosspool.flow import READERS, in_order
-from crosspool.framing import Source
+from crosspool.framing import VIEW_COUNTS, Source
 from crosspool.images import shrunk_file
 from crosspool.methods import Method
 from crosspool.methods.representation import parts_and_rest
@@ -25,6 +25,7 @@ from crosspool.pooled_parts import joined
 from crosspool.records import Views, outputs_of_views, passes_of, shape_of, views_of
 
 BATCH = 64  # images that go through the network together where it is not on the CPU
+MOST_CELLS = 2**16
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -58,7 +59,17 @@ class Describer:
         self.backbone, self.method, self._thumbnail = backbone, method, thumbnail
         self._map = map_of(method)
         self._passes = tuple(passes_of(method.sources_to_explain))  # with the map that the first part averages
+        self._expect_few_cells()
         self._batch = 1 if backbone.device.type == "cpu" else BATCH
+
+    def _expect_few_cells(self) -> None:
+        """Raise SettingError where a cell's number does not fit into the 16 bits that it is kept in."""
+        if self._map is None:
+            return
+        _, rows, columns = shape_of(self._map, self.backbone.of(self._map.network).architecture)
+        if rows * columns * VIEW_COUNTS[self._map.views] > MOST_CELLS:
+            problem = f"The maps of {self.method.name} have {rows} × {columns} cells, more than a store keeps"
+            raise SettingError(f"{problem}; take a smaller input, or a later layer pair.")
 
     @property
     def channels(self) -> int:

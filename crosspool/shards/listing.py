@@ -20,8 +20,9 @@ from crosspool.datasets import Dataset, Sample, open_dataset
 from crosspool.datasets import files as named_files
 from crosspool.datasets.folders import FileInFolder, NoClassesError, group_by_class
 from crosspool.datasets.structure import LayoutName
-from crosspool.errors import DatasetError, ImageError
+from crosspool.errors import CrosspoolError, DatasetError, ImageError
 from crosspool.images import MAX_BYTES
+from crosspool.shards.place import file_system
 from crosspool.strict_json import json_text
 from crosspool.text import plural, printable
 
@@ -64,7 +65,7 @@ class Listing:
         return digest.hexdigest()
 
 
-def list_images(source: str, *, layout: LayoutName = "auto", bounding_box: bool = False) -> Listing:
+def list_images(source: str, *, layout: LayoutName = "auto") -> Listing:
     """List the images of a folder, an archive, a table, or a built-in data set, by what people type.
 
     - What `open_dataset` opens, with its labels and official split.
@@ -77,7 +78,6 @@ def list_images(source: str, *, layout: LayoutName = "auto", bounding_box: bool 
     Args:
         source: A path, an address such as s3://bucket/photos, or a name such as fieldguide.
         layout: How folders and ZIP files are read, as in `open_dataset`.
-        bounding_box: Crop the birds of CUB-200-2011 to their boxes.
 
     Returns:
         Listing: The images, sorted by their names.
@@ -93,7 +93,7 @@ def list_images(source: str, *, layout: LayoutName = "auto", bounding_box: bool 
     elif "://" in source:
         found = _of_folder_elsewhere(source, layout)
     else:
-        found = _of_dataset(source, layout, bounding_box)
+        found = _of_dataset(source, layout)
     if not found.samples:
         raise DatasetError(f"{source} has no images; check the address.")
     return _in_order(found)
@@ -120,9 +120,9 @@ def _in_order(found: Listing) -> Listing:
 # --- folders and data sets
 
 
-def _of_dataset(source: str, layout: LayoutName, bounding_box: bool) -> Listing:
+def _of_dataset(source: str, layout: LayoutName) -> Listing:
     try:
-        return _labelled(open_dataset(source, layout=layout, bounding_box=bounding_box))
+        return _labelled(open_dataset(source, layout=layout))
     except NoClassesError as error:
         return _unlabelled(posixpath.basename(os.path.abspath(source)), error)
 
@@ -148,7 +148,7 @@ def _unlabelled(name: str, found: NoClassesError) -> Listing:
 
 
 def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
-    fs, root = _file_system(source)
+    fs, root = file_system(source)
     with _explained(source):
         paths = sorted(fs.find(root))
     inside = [(path, printable(path.removeprefix(root).strip("/"))) for path in paths]
@@ -171,7 +171,7 @@ def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
 
 
 def _of_tars(source: str) -> Listing:
-    fs, pattern = _file_system(source)
+    fs, pattern = file_system(source)
     with _explained(source):
         paths = sorted(fs.glob(pattern)) if "*" in pattern else [pattern]
     members: list[FileInFolder] = []
@@ -225,7 +225,7 @@ def _span(fs: Any, path: str, start: int, stop: int) -> bytes:
 def _of_table(source: str, suffix: str) -> Listing:
     import pandas as pd
 
-    fs, path = _file_system(source)
+    fs, path = file_system(source)
     with _explained(source), fs.open(path, "rb") as file:
         if suffix == ".parquet":
             table = pd.read_parquet(file)
@@ -261,17 +261,6 @@ def _absolute(name: str, folder: str) -> str:
 # --- reading
 
 
-def _file_system(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it. Raises DatasetError where there is none for it."""
-    from fsspec.core import url_to_fs
-
-    try:
-        fs, path = url_to_fs(os.path.expanduser(address))
-    except (ImportError, ValueError) as error:
-        raise DatasetError(f"{address} cannot be opened ({error}); install what it needs, or check it.") from error
-    return fs, str(path)
-
-
 @contextmanager
 def _explained(address: str) -> Iterator[None]:
     """Turn what a file system raises into a DatasetError."""
@@ -289,7 +278,7 @@ def _reader(address: str, name: str) -> Callable[[], bytes]:
 
 
 def _fetch(address: str) -> bytes:
-    fs, path = _file_system(address)
+    fs, path = file_system(address)
     return bytes(fs.cat_file(path))
 
 
@@ -297,15 +286,9 @@ def _read(load: Callable[[], bytes], name: str) -> bytes:
     """A file's bytes. Raises ImageError, with the reason, whatever the file system raises."""
     try:
         data = load()
-    except (OSError, DatasetError) as error:
+    except (OSError, CrosspoolError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name} cannot be read ({reason}); check that it is still there.") from error
     if len(data) > MAX_BYTES:
         raise ImageError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller.")
     return data
-
-
-def shards_of(count: int, size: int) -> Iterator[range]:
-    """The places of the images of each shard."""
-    for start in range(0, count, size):
-        yield range(start, min(start + size, count))

@@ -27,13 +27,8 @@ class Place:
 
     @cached_property
     def _found(self) -> tuple[Any, str]:
-        from fsspec.core import url_to_fs
-
-        try:
-            fs, path = url_to_fs(self.address)
-        except (ImportError, ValueError) as error:
-            raise SettingError(f"{self.address} cannot be opened ({error}); install what it needs.") from error
-        return fs, str(path).rstrip("/")
+        fs, path = file_system(self.address)
+        return fs, path.rstrip("/")
 
     @property
     def folder(self) -> Path | None:
@@ -145,3 +140,14 @@ def _synchronise(path: Path) -> None:
     """Wait until a file is on disk, so that its name never stands for less after a power cut."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def file_system(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it. Raises SettingError where nothing here opens it."""
+    from fsspec.core import url_to_fs
+
+    try:
+        fs, path = url_to_fs(os.path.expanduser(address))
+    except (ImportError, ValueError) as error:
+        raise SettingError(f"{address} cannot be opened ({error}); install what it needs, or check it.") from error
+    return fs, str(path)

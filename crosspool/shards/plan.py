@@ -121,11 +121,9 @@ def agree_on(plan: Plan, listing: Listing, place: Place) -> Plan:
     """
     existing = read_plan(place)
     if existing is None:
-        with place.new_file(IMAGES) as path:
-            path.write_bytes(_listed(listing))
         try:
             place.write_once(PLAN, (json_text(plan.model_dump(), indent=2) + "\n").encode())
-            return plan
+            existing = plan
         except FileExistsError:  # another process was faster
             existing = read_plan(place)
             assert existing is not None
@@ -135,6 +133,9 @@ def agree_on(plan: Plan, listing: Listing, place: Place) -> Plan:
             f"{place.address} is the store of another plan: {'; '.join(different)}. Choose another --out, or the "
             "settings that it has."
         )
+    if not place.has(IMAGES):  # only now is it known that the list is the plan's
+        with place.new_file(IMAGES) as path:
+            path.write_bytes(_listed(listing))
     return existing
 
 

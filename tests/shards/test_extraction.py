@@ -120,6 +120,15 @@ def test_of_a_method_without_p_the_energy_is_that_of_its_map(tiny, tmp_path):
     np.testing.assert_allclose(energy[4], np.linalg.norm(record[source][0].reshape(5, -1), axis=1), rtol=1e-3)
 
 
+def test_maps_of_more_cells_than_16_bits_count_are_refused(tiny, tmp_path, monkeypatch):
+    """The small network's maps have 8 × 8 cells at 128 pixels."""
+    monkeypatch.setattr("crosspool.shards.describing.MOST_CELLS", 64)
+    extracted(tiny, tmp_path / "fits", "cl")
+    monkeypatch.setattr("crosspool.shards.describing.MOST_CELLS", 63)
+    with pytest.raises(SettingError, match="have 8 × 8 cells, more than a store keeps"):
+        extracted(tiny, tmp_path / "does not", "cl")
+
+
 def test_codes_are_those_of_the_vectors(tiny, tmp_path):
     store = extracted(tiny, tmp_path, "cl/ternary")
     values = as_numbers(vectors_of(store), 180)

@@ -9,7 +9,7 @@ import fsspec
 import pandas as pd
 import pytest
 
-from crosspool.errors import DatasetError, ImageError
+from crosspool.errors import DatasetError, ImageError, SettingError
 from crosspool.shards.listing import list_images
 from tests.dataset_trees import lay
 from tests.images import noise, png
@@ -143,7 +143,7 @@ def test_a_folder_at_an_address(memory, flat):
 
 
 def test_an_address_that_nothing_opens_is_refused():
-    with pytest.raises(DatasetError, match=r"cannot be opened .*; install what it needs, or check it"):
+    with pytest.raises(SettingError, match=r"cannot be opened .*; install what it needs, or check it"):
         list_images("nowhere://bucket/photos")
 
 

@@ -10,7 +10,7 @@ from crosspool.methods import parse_method
 from crosspool.shards import plan as plans
 from crosspool.shards.listing import Listing
 from crosspool.shards.place import Place
-from crosspool.shards.plan import PLAN, agree_on, plan_of, read_plan
+from crosspool.shards.plan import IMAGES, PLAN, agree_on, plan_of, read_plan
 from crosspool.strict_json import json_text
 from tests.images import tints
 from tests.networks import small_network, spec_for
@@ -89,6 +89,28 @@ def test_of_two_that_begin_at_once_the_second_takes_the_firsts_plan_or_is_refuse
                 with pytest.raises(SettingError, match="another plan"):
                     agree_on(other, listing, place)
         (tmp_path / PLAN).unlink()
+
+
+def test_a_refused_plan_leaves_the_list_of_images_as_it_is(tiny, listing, tmp_path, monkeypatch):
+    """Also where its process had looked before the other plan was there."""
+    place, first = Place(str(tmp_path)), planned(tiny, listing)
+    agree_on(first, listing, place)
+    before = place.read(IMAGES)
+    other = replace(listing, labels=("blue",) * 12)
+    answers = iter([None, first])
+    monkeypatch.setattr(plans, "read_plan", lambda where: next(answers))
+    with pytest.raises(SettingError, match="another plan"):
+        agree_on(planned(tiny, other), other, place)
+    assert place.read(IMAGES) == before
+
+
+def test_the_list_of_images_comes_back_where_it_is_gone(tiny, listing, tmp_path):
+    place = Place(str(tmp_path))
+    agree_on(planned(tiny, listing), listing, place)
+    before = place.read(IMAGES)
+    (tmp_path / IMAGES).unlink()
+    agree_on(planned(tiny, listing), listing, place)
+    assert place.read(IMAGES) == before
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data.replace(b'"shard": 5', b'"shard": 0')])

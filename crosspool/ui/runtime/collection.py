@@ -125,7 +125,7 @@ class ServedStore:
             _read_what_pages_show(ready)
             self.ready = ready
             self._log.record("collection_arranged", images=len(self.store), ms=1000 * (perf_counter() - start))
-        except Exception as error:
+        except Exception as error:  # any is shown on the page, and the thread must not end without a word
             self.problem = failure_sentence(error, "arranging the collection", "take a machine with more")
             with self._lock:
                 self._begun = False  # the next visitor has it tried again
