@@ -5,9 +5,9 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import floor, isfinite, log10
+from math import floor, inf, isfinite, log10
 from typing import Any
 
 # Control and format codes, surrogates, code points that are no characters, and line separators (Unicode, chapter 4),
@@ -159,6 +159,18 @@ def rough_percent(share: float) -> str:
 def signed_percent(fraction: float) -> str:
     """A difference of 0.025 as +2.5; zero but for rounding is +0.0, and less than zero always has its sign."""
     return f"{round(100 * fraction, 9) + 0.0:+.1f}".replace("-", "−")
+
+
+_LIMITS = {percent: (0.0, 1.0), signed_percent: (-1.0, 1.0)}
+
+
+def shown_ends(low: float, high: float, text: Callable[[float], str] = percent) -> tuple[str, str]:
+    """The ends of an interval as `text` writes them, as far as they are possible.
+
+    A share (`percent`) is shown within 0 and 100 %, a difference of shares (`signed_percent`) within 100 points.
+    """
+    least, most = _LIMITS.get(text, (-inf, inf))
+    return text(min(max(low, least), most)), text(min(max(high, least), most))
 
 
 def human_bytes(count: float) -> str:

@@ -15,6 +15,7 @@ from crosspool.text import (
     printable,
     rough_percent,
     share_text,
+    shown_ends,
     signed_percent,
     time_in_words,
     written_sum,
@@ -145,3 +146,11 @@ def test_a_time_in_words():
     assert [time_in_words(seconds) for seconds in (1, 59.4, 60, 89, 600)] == [
         "1 second", "59 seconds", "1 minute", "1 minute", "10 minutes",
     ]  # fmt: skip
+
+
+def test_an_interval_is_shown_as_far_as_it_is_possible() -> None:
+    assert shown_ends(-0.025, 1.31) == ("0.0", "100.0")
+    assert shown_ends(0.4, 0.65) == ("40.0", "65.0")
+    assert shown_ends(-1.378, 2.267, signed_percent) == ("−100.0", "+100.0")
+    assert shown_ends(-0.378, 0.267, signed_percent) == ("−37.8", "+26.7")
+    assert shown_ends(-1.5, 2.25, "{:+.2f}".format) == ("-1.50", "+2.25")  # a difference in units of its own

@@ -45,7 +45,7 @@ def resampled_t(
     overlap, and the training sets more so; s^2 / J is therefore far too small for the variance of the mean. Nadeau and
     Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003), take (1/J + n_test/n_train) s^2, with
     J - 1 degrees of freedom. `n_train` and `n_test` are the numbers of images, or their means where splits differ.
-    The interval is not cut to the range of the metric.
+    The interval is not cut to the range of the metric; `crosspool.text.shown_ends` does that where it is shown.
 
     None for one split, which says nothing about the variance between splits; `bootstrap` its test images instead.
 

@@ -20,7 +20,7 @@ from crosspool.errors import DatasetError
 from crosspool.evaluation.findings import MEASURES
 from crosspool.evaluation.paper import BEST, CITATION, TABLE_1, Published
 from crosspool.strict_json import json_text
-from crosspool.text import Column, Section, human_bytes, percent, plural, signed_percent, time_in_words
+from crosspool.text import Column, Section, human_bytes, percent, plural, shown_ends, signed_percent, time_in_words
 from crosspool.whole_files import whole_file
 
 NETWORK = "alexnet"
@@ -153,7 +153,7 @@ def reproduction_sections(dataset: Dataset, rows: Sequence[Row]) -> list[Section
         Column("its figure", [_percent(figure) for figure in figures], right=True),
         Column("here", [published[row.name].method for row in rows], names=True),
         Column("ours", [_percent(row.value) for row in rows], right=True),
-        Column("95 % interval", ["–" if row.interval is None else _range(row.interval) for row in rows], right=True),
+        Column("95 % interval", [_range(row.interval) for row in rows], right=True),
         Column("difference", [_difference(row.value, figure) for row, figure in zip(rows, figures, strict=True)]),
         Column("time", [time_in_words(row.seconds) if row.value is not None else "–" for row in rows], optional=1),
         Column("memory", [human_bytes(row.peak_bytes) if row.value is not None else "–" for row in rows], optional=2),
@@ -180,8 +180,8 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{percent(value)} %"
 
 
-def _range(interval: tuple[float, float]) -> str:
-    return f"{percent(interval[0])} to {percent(interval[1])}"
+def _range(interval: tuple[float, float] | None) -> str:
+    return "–" if interval is None else " to ".join(shown_ends(*interval))
 
 
 def _difference(value: float | None, figure: float | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crosspool.evaluation.findings import AccuracyFindings, reads_true_parts, versions_sentence
-from crosspool.text import Column, Section, human_bytes, markdown_page, percent, signed_percent
+from crosspool.text import Column, Section, human_bytes, markdown_page, percent, plural, shown_ends, signed_percent
 
 if TYPE_CHECKING:
     from crosspool.evaluation.intervals import Interval
@@ -18,6 +18,7 @@ TITLES = {
 }
 LABEL_ACCURACY = "labels right"  # the accuracy where an image has several labels
 NO_CLEAR_DIFFERENCE = "no clear difference"
+SMALL_P = 0.05
 FEW_SPLITS = 5  # with fewer, the t distribution has long tails
 RESAMPLED, BOOTSTRAP = "corrected resampled t", "percentile bootstrap"
 
@@ -170,7 +171,7 @@ def _notes(report: "Report") -> tuple[str, ...]:
         origin = f"bootstrap over the {report.test_images:,} {kind}, with these training images"
     notes.append(f"Intervals: {100 * intervals[0].level:g} %, {origin}.")
     if any(interval.low < 0 or interval.high > 1 for interval in intervals):
-        notes.append("They are not clipped to 0 and 100 %.")
+        notes.append("They are shown within 0 and 100 %; the JSON has their ends beyond.")
     few = intervals[0].method == RESAMPLED and report.split_count < FEW_SPLITS
     if few and not all(interval.is_point for interval in intervals):
         notes.append("With so few splits they are very wide; use more splits.")
@@ -182,14 +183,34 @@ def _caution(report: "Report") -> tuple[str, ...]:
     intervals = [pair.interval for pair in report.paired if pair.interval is not None]
     if any(interval.low <= 0 <= interval.high for interval in intervals if not interval.is_point):
         notes.append(f"{NO_CLEAR_DIFFERENCE.capitalize()}: the interval includes zero.")
+    if any(interval.low < -1 or interval.high > 1 for interval in intervals):
+        notes.append("Intervals are shown within 100 points; the JSON has their ends beyond.")
     if not _on_points(_intervals(report)):  # otherwise the first table has this note
         notes += _on_points(intervals)
     if any(pair.mcnemar is not None for pair in report.paired):
         judged = "" if report.split_count == 1 else ", each image judged by most of the splits that tested it"
         notes.append(f"p: McNemar's exact test of how many images only one of the two methods gets right{judged}.")
+        if report.split_count > 1 and any(map(_is_small_beside_no_difference, report.paired)):
+            notes.append(_two_questions(report.split_count))
     if len(report.paired) > 1:
         notes.append(f"Each of the {len(report.paired)} comparisons is judged on its own.")
     return tuple(notes)
+
+
+def _is_small_beside_no_difference(pair: "Paired") -> bool:
+    is_small = pair.mcnemar is not None and pair.mcnemar.p_value < SMALL_P
+    return is_small and difference_verdict(pair) == NO_CLEAR_DIFFERENCE
+
+
+def _two_questions(splits: int) -> str:
+    """Why a small p-value can stand beside no clear difference."""
+    few = ""
+    if splits < FEW_SPLITS:
+        few = f", and with {plural(splits - 1, 'degree')} of freedom, from {splits} splits, a t interval is very wide"
+    return (
+        f"A small p beside {NO_CLEAR_DIFFERENCE} is no contradiction: p asks about other test images, the interval "
+        f"also about other training images{few}."
+    )
 
 
 def _beside_the_paper(report: "Report") -> Section:
@@ -209,7 +230,7 @@ def _beside_the_paper(report: "Report") -> Section:
 
 
 def _range(interval: "Interval | None", text: Callable[[float], str] = percent) -> str:
-    return "–" if interval is None or interval.is_point else f"{text(interval.low)} to {text(interval.high)}"
+    return "–" if interval is None or interval.is_point else " to ".join(shown_ends(interval.low, interval.high, text))
 
 
 def _p_value(p: float) -> str:

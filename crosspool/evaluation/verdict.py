@@ -14,7 +14,7 @@ from crosspool.methods.wording import (
     method_in_words,
     rivals,
 )
-from crosspool.text import percent, signed_percent
+from crosspool.text import percent, shown_ends, signed_percent
 
 KINDS = (CROSS_LAYER_KIND, FULLY_CONNECTED_KIND)
 # Of methods in words, by how these begin; the others have none.
@@ -203,7 +203,7 @@ class Outcome:
 
 def _ends(interval: tuple[float, float], sign: int) -> str:
     low, high = sorted(sign * end for end in interval)
-    return f"95 % interval {signed_percent(low)} to {signed_percent(high)}"
+    return f"95 % interval {' to '.join(shown_ends(low, high, signed_percent))}"
 
 
 def _with_article(contestant: Contestant) -> str:

@@ -11,7 +11,7 @@ from crosspool.faithfulness.curves import ACCURACY, ENERGY_LEFT, MARGIN, UNCHANG
 from crosspool.faithfulness.orders import BASELINE, MOST_FIRST
 from crosspool.faithfulness.parts import AREA, BEST, OWN, PartShares
 from crosspool.faithfulness.study import CHANNEL_DRAWS, POSITION_DRAWS, StudyResult
-from crosspool.text import Column, Section, markdown_page, percent, signed_percent
+from crosspool.text import Column, Section, markdown_page, percent, shown_ends, signed_percent
 
 Formatting = Callable[[float], str]
 
@@ -178,7 +178,8 @@ def _column(title: str, cells: Sequence[Measured | None], formatting: Formatting
 def _with_interval(measured: Measured, formatting: Formatting) -> str:
     if measured.interval is None or measured.interval.is_point:
         return formatting(measured.value)
-    return f"{formatting(measured.value)} [{formatting(measured.interval.low)}, {formatting(measured.interval.high)}]"
+    ends = shown_ends(measured.interval.low, measured.interval.high, formatting)
+    return f"{formatting(measured.value)} [{', '.join(ends)}]"
 
 
 def _decimal(value: float) -> str:

@@ -34,7 +34,7 @@ from crosspool.errors import SettingError
 from crosspool.evaluation import paper, protocol, tables
 from crosspool.evaluation.files import safe_file_names
 from crosspool.evaluation.findings import AccuracyFindings, accuracy_json
-from crosspool.evaluation.intervals import Interval
+from crosspool.evaluation.intervals import Interval, McNemar
 from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
 from crosspool.features import Features
 from crosspool.images import load_image
@@ -306,6 +306,40 @@ def test_an_interval_without_width_is_explained() -> None:
     assert "the interval includes zero" not in differences
     drawn = Interval(1.0, 1.0, 0.95, tables.BOOTSTRAP)
     assert "images that all agree say nothing about how much others vary; use more images" in notes(drawn, drawn)[0]
+
+
+def test_an_interval_is_shown_no_wider_than_is_possible_and_the_json_has_it_whole() -> None:
+    wide, wider = Interval(-0.2, 1.2, 0.95, tables.RESAMPLED), Interval(-1.378, 2.267, 0.95, tables.RESAMPLED)
+    findings = findings_of(report_of((wide, wider)))
+    methods, differences = tables.accuracy_sections(findings)
+    assert methods.columns[2].cells == ["0.0 to 100.0"]
+    assert "shown within 0 and 100 %; the JSON has" in " ".join(methods.notes)
+    assert differences.columns[3].cells == ["−100.0 to +100.0"]
+    assert "shown within 100 points; the JSON has" in " ".join(differences.notes)
+    assert accuracy_json(findings)["paired"][0]["interval"] == (-1.378, 2.267)
+    narrow = Interval(0.1, 0.2, 0.95, tables.RESAMPLED)
+    assert "shown within" not in tables.accuracy_markdown(findings_of(report_of((narrow, narrow))))
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "splits", "explained"),
+    [
+        ((-0.1, 0.3), 0.0005, 2, "with 1 degree of freedom, from 2 splits, a t interval is very wide"),
+        ((-0.1, 0.3), 0.0005, 3, "with 2 degrees of freedom, from 3 splits"),
+        ((-0.1, 0.3), 0.0005, 10, "the interval also about other training images."),
+        ((-0.1, 0.3), 0.3, 2, ""),
+        ((0.1, 0.3), 0.0005, 2, ""),
+        ((-0.1, 0.3), 0.0005, 1, ""),  # both are about other test images
+    ],
+)
+def test_a_small_p_beside_no_clear_difference_is_explained(interval, p, splits, explained) -> None:
+    report = report_of((Interval(0.4, 0.6, 0.95, tables.RESAMPLED), Interval(*interval, 0.95, tables.RESAMPLED)))
+    (method,), (pair,) = report.methods, report.paired
+    method, pair = replace(method, outcomes=(None,) * splits), replace(pair, mcnemar=McNemar(20, 2, p))
+    report = replace(report, methods=(method,), paired=(pair,))
+    notes = " ".join(tables.accuracy_sections(findings_of(report))[1].notes)
+    assert ("is no contradiction" in notes) == bool(explained)
+    assert explained in notes
 
 
 def test_an_interval_without_width_is_left_out() -> None:

@@ -31,6 +31,11 @@ def test_an_interval_with_zero_is_no_clear_difference(interval):
     assert "There is no clear difference: +2.0 points" in text
 
 
+def test_an_interval_goes_no_further_than_all_images():
+    difference = ("cl@448", "global@224", 0.445, (-1.378, 2.267))
+    assert "(95 % interval −100.0 to +100.0)" in outcome({"cl@448": 0.9, "global@224": 0.455}, difference).verdict
+
+
 def test_a_method_of_another_kind_that_is_higher_is_named():
     shares = {"cl@448": 0.62, "sum@448": 0.8, "global@224": 0.6}
     end = " Better than both: the sum of a map, 448 px, right for 80."

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from crosspool.evaluation.verdict import Outcome
-from crosspool.text import human_bytes, percent
+from crosspool.text import human_bytes, percent, shown_ends
 from crosspool.ui.comparison.wording import in_one_line, method_markdown
 from crosspool.ui.widgets.text import as_it_is
 
@@ -37,7 +37,7 @@ def stored_section() -> None:
     rows = {
         method_markdown(method["name"]): {
             "accuracy": f"{percent(method['accuracy'])} %",
-            "95 % interval": in_one_line(" to ".join(map(percent, method["interval"]))),
+            "95 % interval": in_one_line(" to ".join(shown_ends(*method["interval"]))),
             "storage": in_one_line(human_bytes(method["bytes_per_image"])),
         }
         for method in result["methods"]
