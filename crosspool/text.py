@@ -161,7 +161,7 @@ def signed_percent(fraction: float) -> str:
     return f"{round(100 * fraction, 9) + 0.0:+.1f}".replace("-", "−")
 
 
-_LIMITS = {percent: (0.0, 1.0), signed_percent: (-1.0, 1.0)}
+_LIMITS: dict[object, tuple[float, float]] = {percent: (0.0, 1.0), signed_percent: (-1.0, 1.0)}
 
 
 def shown_ends(low: float, high: float, text: Callable[[float], str] = percent) -> tuple[str, str]:

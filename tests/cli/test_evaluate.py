@@ -333,7 +333,8 @@ def test_an_interval_is_shown_no_wider_than_is_possible_and_the_json_has_it_whol
     ],
 )
 def test_a_small_p_beside_no_clear_difference_is_explained(interval, p, splits, explained) -> None:
-    report = report_of((Interval(0.4, 0.6, 0.95, tables.RESAMPLED), Interval(*interval, 0.95, tables.RESAMPLED)))
+    low, high = interval
+    report = report_of((Interval(0.4, 0.6, 0.95, tables.RESAMPLED), Interval(low, high, 0.95, tables.RESAMPLED)))
     (method,), (pair,) = report.methods, report.paired
     method, pair = replace(method, outcomes=(None,) * splits), replace(pair, mcnemar=McNemar(20, 2, p))
     report = replace(report, methods=(method,), paired=(pair,))
