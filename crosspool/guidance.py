@@ -5,7 +5,7 @@ fully-connected activations of dense regions, to guide their pooling. How, could
 simplest reading, not the paper's recipe.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from math import isfinite
 from typing import Any, Self
 
@@ -81,7 +81,9 @@ class GuidedPooling(CrossLayerPooling):
         numbers = sum(map(Tensor.numel, self._maps(X[0])))
         images = np.random.default_rng(self.random_state).permutation(len(X))[: max(1, MOST_NUMBERS // numbers)]
         features, maps = (torch.stack(each) for each in zip(*(self._maps(X[int(i)]) for i in images), strict=True))
-        self.guides_ = learned_guides(features, maps, y.targets[images], self.guides, self.random_state).numpy()
+        targets = y.targets[images]
+        guides = learned_guides(features, maps, targets, self.guides, self.random_state, progress=y.progress)
+        self.guides_ = guides.numpy()
         return self
 
     def _maps(self, record: Record) -> tuple[Tensor, Tensor]:
@@ -101,7 +103,10 @@ class GuidedPooling(CrossLayerPooling):
         return super().learned_arrays(shape_of) | {"guides_": LearnedArray(shape, 1e8)}
 
 
-def learned_guides(features: Tensor, maps: Tensor, targets: NDArray[np.intp], count: int, seed: int) -> Tensor:
+def learned_guides(
+    features: Tensor, maps: Tensor, targets: NDArray[np.intp], count: int, seed: int, *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Tensor:  # fmt: skip
     """Guides of upper maps, (count, D + 1), that tell images apart; the last column is the intercept.
 
     Args:
@@ -110,6 +115,7 @@ def learned_guides(features: Tensor, maps: Tensor, targets: NDArray[np.intp], co
         targets: Their classes, (n,), or labels, (n, L): 1, 0, or below where unknown.
         count: How many guides to learn.
         seed: Of the first guides, of which images are held out, and of their order.
+        progress: Is told how many images were learned from in all epochs, of at most how many.
 
     Returns:
         Tensor: The guides of the epoch with the smallest loss on the images that were held out.
@@ -137,13 +143,14 @@ def learned_guides(features: Tensor, maps: Tensor, targets: NDArray[np.intp], co
 
     kept: Tensor = guides.detach().clone()
     best, waited = float("inf"), 0
-    for _ in range(EPOCHS):
+    for epoch in range(EPOCHS):
         for batch in taught[torch.randperm(len(taught), generator=generator)].split(BATCH):
             optimizer.zero_grad()
             loss_of(batch).backward()
             optimizer.step()
         with torch.no_grad():
             loss = sum(float(loss_of(batch)) * len(batch) for batch in held.split(BATCH))
+        progress((epoch + 1) * len(taught), EPOCHS * len(taught))
         waited += 1
         if loss < best:
             best, kept, waited = loss, guides.detach().clone(), 0

@@ -55,8 +55,13 @@ class DeformableParts(LearnedStep):
         self.random_state = random_state
 
     def fit(self, X: Records, y: Lessons | None = None) -> Self:
-        indices, boxes = annotated_boxes(y.parts if y is not None else (), self.parts)
-        model = learn(lambda place: self._pyramid(X[indices[place]]), boxes, seed=self.random_state)
+        lessons = y or Lessons(np.array([], np.intp))
+        indices, boxes = annotated_boxes(lessons.parts, self.parts)
+
+        def pyramid_of(place: int) -> Pyramid:
+            return self._pyramid(X[indices[place]])
+
+        model = learn(pyramid_of, boxes, seed=self.random_state, progress=lessons.progress)
         self.restore({f"{name}_": array for name, array in vars(model).items()})
         return self
 

@@ -9,6 +9,7 @@ component is learned by itself, and costs grow with the squares of displacements
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -162,12 +163,16 @@ def _overlaps(placements: Sequence[int], shape: Array, size: Sequence[int], box:
 # --- learning
 
 
-def learn(pyramid_of: Callable[[int], Pyramid], boxes: Array, components: int = COMPONENTS, seed: int = 0) -> StarModel:
+def learn(
+    pyramid_of: Callable[[int], Pyramid], boxes: Array, components: int = COMPONENTS, seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> StarModel:  # fmt: skip
     """Learn a model from n images, by number, and the boxes of the whole object and its parts, (n, K, 4).
 
     Images are grouped by pose: the parts' places in the whole, and its aspect. For each group one linear SVM learns all
     filters and how much displacements cost, from the annotated placements against others in all images: drawn ones at
-    first, then in each of ROUNDS those that score best so far. At most SAMPLE images are read, one at a time.
+    first, then in each of ROUNDS those that score best so far. At most SAMPLE images are read, one at a time, as often
+    as there are kinds of background, which `progress` counts.
 
     Boxes are fractions of the image: left, top, right and bottom.
 
@@ -179,17 +184,20 @@ def learn(pyramid_of: Callable[[int], Pyramid], boxes: Array, components: int = 
     groups = _pose_groups(boxes, components, seed)
     sizes = np.array([values.shape[1:] for values in pyramid_of(int(chosen[0]))])
     lessons = [_Lesson(boxes[groups == group], sizes) for group in range(components)]
+    seen, total = count(1), (1 + ROUNDS) * len(chosen)
     for index, group, annotated in zip(chosen, groups, boxes, strict=True):
         pyramid = pyramid_of(int(index))
         lessons[group].add(pyramid, lessons[group].annotated(annotated), is_object=True)
         for lesson in lessons:
             lesson.add(pyramid, lesson.drawn(annotated[0], drawing))
+        progress(next(seen), total)
     for _ in range(ROUNDS):
         model = _learned(lessons)
         for index, annotated in zip(chosen, boxes, strict=True):
             pyramid = pyramid_of(int(index))
             for lesson, placement in zip(lessons, model.placements(pyramid, annotated[0]), strict=True):
                 lesson.add(pyramid, placement)
+            progress(next(seen), total)
     return _learned(lessons)
 
 

@@ -117,7 +117,7 @@ def test_only_as_many_images_as_fit_in_memory_are_learned_from(monkeypatch):
     monkeypatch.setattr("crosspool.guidance.MOST_NUMBERS", 0)
     seen = []
 
-    def recorded(features, maps, targets, count, seed):
+    def recorded(features, maps, targets, count, seed, **kwargs):
         seen.append(len(maps))
         return torch.zeros(count, maps.shape[1] + 1)
 

@@ -16,9 +16,11 @@ from crosspool.errors import SettingError
 from crosspool.evaluation.paper import counterparts, kind_of
 from crosspool.features import Features
 from crosspool.framing import Source
+from crosspool.guidance import EPOCHS
 from crosspool.image_maps import COLOURS, GRADIENTS
 from crosspool.methods import parse_method, parse_methods
 from crosspool.methods.wording import method_in_words
+from crosspool.star_model import ROUNDS
 from crosspool.training import train_classifier
 from tests.dataset_trees import annotation
 from tests.images import dataset_of, noise, png
@@ -169,6 +171,21 @@ def test_a_file_holds_what_was_learned(tiny, cache, tmp_path, name):
     assert again.settings.parts == BIRDS.annotated == ("whole", "head", "torso", "tail")
     images = [sample.decode(sample.read()) for sample in BIRDS.samples[:2]]
     np.testing.assert_array_equal(again.scores(images, tiny), classifier.scores(images, tiny))
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [("parts-rcnn@128", 2 * len(TRAIN)), ("dpd@128", (1 + ROUNDS) * len(TRAIN)), ("guided@128", EPOCHS * 5)],
+)
+def test_learning_counts_images_of_at_most_so_many(tiny, cache, name, total):
+    method, seen = parse_method(name, tiny.architecture).with_parts(BIRDS.annotated), []
+    features = Features(BIRDS, tiny, method.sources, cache)
+    lessons = features.lessons(method, TRAIN, lambda done, total: seen.append((done, total)))
+    method.encoder().fit(features.records_of(TRAIN, method.sources_to_fit), lessons)
+    assert {whole for _, whole in seen} == {total}
+    counts = [done for done, _ in seen]
+    assert counts == sorted(set(counts))
+    assert counts[-1] == total or name.startswith("guided")  # ends when the loss no longer falls
 
 
 def test_a_data_set_without_parts_is_refused(tiny):

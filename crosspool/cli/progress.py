@@ -13,6 +13,7 @@ from crosspool.text import duration_text
 
 SECONDS_BETWEEN_LINES = 10.0
 SHOWN_STAGES = 4  # the last ones
+UNFORESEEN = ("Learning", "Tuning")  # how stages begin that end once they have learned enough
 ESTIMATE_SECONDS = 120.0  # the time left is estimated from the speed in the last two minutes
 
 
@@ -24,7 +25,7 @@ class CommandProgress(progress.Progress):
         self._counts = counts
         description = progress.TextColumn("{task.description}", markup=False)
         super().__init__(
-            *(description, progress.BarColumn(), *counts, progress.TimeRemainingColumn()),
+            *(description, progress.BarColumn(), *counts, TimeLeftColumn()),
             console=console,
             disable=not console.is_terminal,
             transient=True,
@@ -52,10 +53,29 @@ class CommandProgress(progress.Progress):
 
     def _line(self, task: progress.Task) -> str:
         counts = ", ".join(filter(None, (str(column.render(task)).strip() for column in self._counts)))
+        line = f"{task.description}: {counts}" if counts else task.description
         if task.finished:
-            return f"{task.description}: {counts}, finishing"
-        left = task.time_remaining
-        return f"{task.description}: {counts}" + ("" if left is None else f", about {duration_text(left)} left")
+            return f"{line}, finishing"
+        left = _seconds_left(task)
+        return line if left is None else f"{line}, about {duration_text(left)} left"
+
+
+def _seconds_left(task: progress.Task) -> float | None:
+    return None if task.description.startswith(UNFORESEEN) else task.time_remaining
+
+
+class TimeLeftColumn(progress.TimeRemainingColumn):
+    """The time left, where it can be foreseen."""
+
+    def render(self, task: progress.Task) -> Text:
+        return Text("") if _seconds_left(task) is None else super().render(task)
+
+
+class CountColumn(progress.MofNCompleteColumn):
+    """How many of how many, where that is known."""
+
+    def render(self, task: progress.Task) -> Text:
+        return Text("") if task.total is None else super().render(task)
 
 
 class RateColumn(progress.ProgressColumn):
@@ -68,7 +88,7 @@ class RateColumn(progress.ProgressColumn):
 
 def images_progress() -> CommandProgress:
     """Progress that counts images, with how many a second."""
-    return CommandProgress(progress.MofNCompleteColumn(separator=" of "), RateColumn())
+    return CommandProgress(CountColumn(separator=" of "), RateColumn())
 
 
 def download_progress() -> CommandProgress:
@@ -77,16 +97,17 @@ def download_progress() -> CommandProgress:
 
 
 @contextmanager
-def stages_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that shows the progress of each stage, which begins when it is first named."""
+def stages_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A function that shows the progress of each stage: it begins when it is first named, and ends the one before."""
     tasks: dict[str, progress.TaskID] = {}
     with images_progress() as stages:
 
-        def show(stage: str, done: int, total: int) -> None:
+        def show(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
+                whole = [task.id for task in stages.tasks if task.finished][1 - SHOWN_STAGES :]
+                for old in tasks.values():
+                    stages.update(old, visible=old in whole)
                 tasks[stage] = stages.add_task(stage, total=total)
-                for old in list(tasks.values())[:-SHOWN_STAGES]:
-                    stages.update(old, visible=False)
-            stages.update(tasks[stage], completed=done)
+            stages.update(tasks[stage], completed=done, total=total)
 
         yield show

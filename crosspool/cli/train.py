@@ -76,11 +76,19 @@ def _train_on_images(method: str, out: str, framing: "Framing", labelled: shared
     with shared.resumable():
         features = labelled.compute_features(dataset, network, [chosen])
         features = features.restricted_to(check_classes(features.dataset, 1, labelled.on_problem))
+        count = len(features.dataset)
         with stages_progress() as show, shared.room_for_vectors(labelled.cache_folder) as scratch:
+
+            def encoded(done: int) -> None:
+                show("Encoding", done, count)
+                if done == count:
+                    show("Training support vector machines", 0, None)
+
+            if chosen.learns:
+                show("Learning", 0, None)
             classifier = train_classifier(
                 features.dataset, features, chosen, seed=labelled.seed, scratch=scratch,
-                learning=partial(show, "Learning"),
-                progress=lambda done: show("Training", done, len(features.dataset)),
+                learning=partial(show, "Learning"), progress=encoded,
             )  # fmt: skip
         with replacing(path) as temporary:
             classifier.save(temporary)

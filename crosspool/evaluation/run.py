@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,37 @@ from crosspool.svm import DualLinearSVM, VectorFile
 from crosspool.training import encode_into
 
 TIMED_IMAGES = 8
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a stage, how many of its images are done, and how many it has."""
+Progress = Callable[[str, int, int | None], None]
+"""Called as a stage begins and goes on: its name, how many of its images are done, and how many it has, if known."""
+
+
+class Stages(NamedTuple):
+    """What testing a method does on a split, in words; on all of them, where its encoder learns nothing."""
+
+    learning: str
+    encoding: str
+    training: str
+    learning_anew: str
+
+    @classmethod
+    def of(cls, method: Method, splits: int) -> "list[Stages]":
+        """They come one after the other."""
+        name = method.name
+        places = [f", split {number + 1} of {splits}" for number in range(splits)] if method.learns else [""]
+        return [
+            cls(
+                f"Learning {name}{place}",
+                f"Encoding with {name}{place}",
+                f"Training support vector machines on {name}{place}",
+                f"Learning {name} anew within the training images{place}",
+            )
+            for place in places
+        ]
+
+
+def timing_stage(method: Method) -> str:
+    """What comes last."""
+    return f"Timing {method.name}"
 
 
 def evaluate_methods(
@@ -112,22 +142,23 @@ def result_of(
     `step` is called between the steps that `progress` does not count. Either may raise, which ends the run.
     """
 
-    def report(before: int, done: int) -> None:
-        progress(method.name, before + done, len(groups) * count)
+    def encoded(stage: str, done: int) -> None:
+        progress(stage, done, count)
 
     dataset, count = features.dataset, len(features.dataset)
     # An encoder that learns nothing serves all splits.
     groups = [[split] for split in protocol.splits] if method.learns else [protocol.splits]
     encoder, row_bytes = method.encoder(protocol.seed), 0
     outcomes, found = [], []
-    for number, splits in enumerate(groups):
+    for stages, splits in zip(Stages.of(method, len(protocol.splits)), groups, strict=True):
         if method.learns:
+            progress(stages.learning, 0, None)
             records = features.records_of(splits[0].train, method.sources_to_fit, step)
-            learning = f"{method.name}, learning, split {number + 1} of {len(groups)}"
-            lessons = features.lessons(method, splits[0].train, partial(progress, learning))
+            lessons = features.lessons(method, splits[0].train, partial(progress, stages.learning))
             encoder = method.encoder(protocol.seed).fit(records, lessons)
         with VectorFile(scratch) as file:
-            encode_into(file, method, encoder, features, partial(report, number * count))
+            encode_into(file, method, encoder, features, partial(encoded, stages.encoding))
+            progress(stages.training, 0, None)
             kernel, row_bytes = file.unit_kernel(step), file.row_bytes
         for split in splits:
             outcomes.append(Outcome(split, scores_of(dataset, split, kernel, protocol.C)))
@@ -136,8 +167,10 @@ def result_of(
             if inner:
                 within = inner_splits(dataset, split, protocol.seed, file_keys(features))[:inner]
                 of_kernel = None if method.is_taught else kernel
-                value = _judged(method, features, within, of_kernel, protocol, scratch, step)
+                anew = partial(progress, stages.learning_anew)
+                value = _judged(method, features, within, of_kernel, protocol, scratch, step, anew)
                 outcomes[-1] = replace(outcomes[-1], inner=value)
+    progress(timing_stage(method), 0, None)
     seconds = seconds_per_image(method, encoder, features, step)
     result = summarised(dataset, method.name, outcomes, method.length, row_bytes, seconds, protocol.seed)
     return replace(result, localised=mean_shares(found))
@@ -145,7 +178,7 @@ def result_of(
 
 def _judged(
     method: Method, features: Features, inner: Sequence[Split], kernel: NDArray[np.float64] | None, protocol: Protocol,
-    scratch: Path | None, step: Callable[[], None],
+    scratch: Path | None, step: Callable[[], None], learning: Callable[[int, int | None], None],
 ) -> float | None:  # fmt: skip
     """The mean of the first measure over inner splits; None without any.
 
@@ -154,7 +187,7 @@ def _judged(
     dataset, values = features.dataset, []
     measure = next(iter(measures_of(dataset).values()))
     for split in inner:
-        each = _learned_anew(method, features, split, protocol, scratch, step) if kernel is None else kernel
+        each = _learned_anew(method, features, split, protocol, scratch, step, learning) if kernel is None else kernel
         values.append(measure(dataset.targets[split.test], scores_of(dataset, split, each, protocol.C)))
         step()
     return float(np.mean(values)) if values else None
@@ -162,12 +195,13 @@ def _judged(
 
 def _learned_anew(
     method: Method, features: Features, split: Split, protocol: Protocol, scratch: Path | None,
-    step: Callable[[], None],
+    step: Callable[[], None], learning: Callable[[int, int | None], None],
 ) -> NDArray[np.float64]:  # fmt: skip
     """The kernel of a split's images, with zeros for all others, by an encoder that learned from its training side."""
     dataset, both = features.dataset, np.sort(np.concatenate([split.train, split.test]))
+    learning(0, None)
     records = features.records_of(split.train, method.sources_to_fit, step)
-    lessons = features.lessons(method, split.train, lambda done, total: step())
+    lessons = features.lessons(method, split.train, learning)
     encoder = method.encoder(protocol.seed).fit(records, lessons)
     with VectorFile(scratch) as file:
         encode_into(file, method, encoder, features.restricted_to(dataset.subset(both)), lambda done: step())

@@ -59,11 +59,11 @@ class Examples:
 
 def learned_detectors(
     maps_of: Callable[[int], Values], boxes: Sequence[Mapping[str, Rectangle]], names: Sequence[str], windows: Windows,
-    C: float, seed: int,
+    C: float, seed: int, progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Values:  # fmt: skip
     """The detectors of parts with these names, (P, 1 + Z * D), from images' maps, (D, H, W), and their true boxes.
 
-    `maps_of` gives the maps of an image by its place in `boxes`; it is called twice for each.
+    `maps_of` gives the maps of an image by its place in `boxes`; it is called twice for each, which `progress` counts.
 
     Positive windows overlap with the true box by at least SAME, and it is one of them; negative ones by less than
     OTHER. One round of hard negatives is added: of each image those that the first detectors score highest.
@@ -76,11 +76,13 @@ def learned_detectors(
         maps = maps_of(image)
         for learner in learners:
             learner.add(maps, known.get(learner.name))
+        progress(image + 1, 2 * len(boxes))
     first = np.stack([learner.detector(C) for learner in learners])
     for image, known in enumerate(boxes):
         maps = maps_of(image)
         for learner, scores in zip(learners, detector_scores(first, maps, windows), strict=True):
             learner.add_hard(maps, known.get(learner.name), scores)
+        progress(len(boxes) + image + 1, 2 * len(boxes))
     return np.stack([learner.detector(C) for learner in learners])
 
 

@@ -130,7 +130,7 @@ class DetectedParts(RegionVectors):
         images = np.sort(np.random.default_rng(self.random_state).permutation(len(X))[:IMAGES])
         self.detectors_ = learned_detectors(
             lambda place: self._projected(X[int(images[place])]), [y.parts[image] for image in images],
-            self.parts, usual_windows(CELLS), C, self.random_state,
+            self.parts, usual_windows(CELLS), C, self.random_state, y.progress,
         )  # fmt: skip
         if self.constraint == "mixture":
             self.gaussians_ = np.stack([self._gaussians(name, y.parts) for name in self.parts[1:]])

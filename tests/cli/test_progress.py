@@ -108,6 +108,23 @@ def test_stages_are_counted_one_after_the_other(capsys) -> None:
         first_line_like(capsys, "crosspool: global: 1 of 4.*")
 
 
+def test_no_time_is_promised_for_learning(capsys) -> None:
+    """It ends when nothing more is learned, or has no count at all."""
+    with stages_progress() as show:
+        show("Learning ft+cl, split 1 of 2", 0, None)
+        first_line_like(capsys, r"crosspool: Learning ft\+cl, split 1 of 2")
+        for done in (16, 32, 48):
+            show("Learning ft+cl, split 1 of 2", done, 96)
+            time.sleep(0.01)
+        first_line_like(capsys, r"crosspool: Learning ft\+cl, split 1 of 2: 48 of 96, \d+ images/s")
+        for done in (1, 2, 3):
+            show("Encoding with ft+cl", done, 4)
+            time.sleep(0.01)
+        first_line_like(capsys, r"crosspool: Encoding with ft\+cl: 3 of 4, .*, about \d+ s left")
+        show("Training", 0, None)
+        first_line_like(capsys, "crosspool: Training")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

@@ -189,19 +189,28 @@ def test_a_single_test_image_has_no_interval(backbone, cache):
     assert report.paired[0].interval is None
 
 
-def test_progress_counts_every_encoded_image(backbone, cache):
+def test_progress_names_each_stage_as_it_begins_and_counts_every_encoded_image(backbone, cache):
     dataset = tints(each=8)
     methods, features = ready(dataset, backbone, cache, "cl/pca2,global")
-    progress_by_stage: dict[str, list[tuple[int, int]]] = {}
+    progress_by_stage: dict[str, list[tuple[int, int | None]]] = {}
     protocol = Protocol(stratified_splits(dataset.targets, 2, 12, 0), official=False)
     evaluate_methods(
         methods, features, protocol,
         progress=lambda stage, done, total: progress_by_stage.setdefault(stage, []).append((done, total)),
     )  # fmt: skip
-    assert progress_by_stage["cl/pca2"][-1] == (2 * COUNT, 2 * COUNT)  # it learns for each split
-    assert progress_by_stage["global"][-1] == (COUNT, COUNT)
-    for steps in progress_by_stage.values():
-        assert [done for done, _ in steps] == sorted({done for done, _ in steps})
+    begun, whole = [(0, None)], [(done, COUNT) for done in range(1, COUNT + 1)]
+    assert progress_by_stage == {
+        "Learning cl/pca2, split 1 of 2": begun,
+        "Encoding with cl/pca2, split 1 of 2": whole,
+        "Training support vector machines on cl/pca2, split 1 of 2": begun,
+        "Learning cl/pca2, split 2 of 2": begun,
+        "Encoding with cl/pca2, split 2 of 2": whole,
+        "Training support vector machines on cl/pca2, split 2 of 2": begun,
+        "Timing cl/pca2": begun,
+        "Encoding with global": whole,
+        "Training support vector machines on global": begun,
+        "Timing global": begun,
+    }
 
 
 def test_seconds_are_measured_on_whole_passes(backbone, cache, monkeypatch):

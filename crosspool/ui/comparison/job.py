@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from crosspool.classifiers import TrainedClassifier
 from crosspool.errors import CrosspoolError, SettingError
 from crosspool.evaluation.choice import INNER_SPLITS, needing_choice
 from crosspool.evaluation.command import usual_baselines
@@ -15,7 +16,8 @@ from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.report import MethodResult
 from crosspool.evaluation.run import report_of, result_of
 from crosspool.features import Features
-from crosspool.ui.comparison.plan import ENCODING_PASSES, NetworkPass, Plan
+from crosspool.methods import Method
+from crosspool.ui.comparison.plan import NetworkPass, Plan
 from crosspool.ui.comparison.result import Comparison, server_disk, train_on
 from crosspool.ui.runtime.background import BackgroundJob, Step
 from crosspool.ui.runtime.gate import Ticket
@@ -23,6 +25,7 @@ from crosspool.ui.runtime.quota import Reservation
 from crosspool.ui.runtime.server import Server
 
 WAITING = "Waiting for its turn"
+OTHERS_COMPUTE = "Waiting for a computation under way; one that was cancelled ends with its present step"
 ADVICE = "take fewer images, or methods of fewer dimensions"
 SLICE_SECONDS = 60.0  # after which a training lets others train that wait
 
@@ -84,6 +87,15 @@ class ComparisonWork:
         self._stage, self._cost, self._done, self._total = stage, cost, 0, total
         self.step()
 
+    def go_on(self, costs: Mapping[str, float], stage: str, done: int, total: int | None) -> None:
+        """Go on to so many images of a stage, and to the stage itself if it is another one; `costs` has the slow ones.
+
+        A stage of which it is not known how many images it has counts as one.
+        """
+        if stage != self._stage:
+            self.begin(stage, costs.get(stage, 0.0), total or 1)
+        self.advance(done, total)
+
     def advance(self, done: int, total: int | None = None) -> None:
         """Go on to so many images of this stage, which may only now be known to have `total`."""
         self._done, self._total = done, total or self._total
@@ -97,7 +109,7 @@ class ComparisonWork:
             server.begun_trainings.turn(lambda place: self._wait(place and place + server.trainings.waiting)),
             server.trainings.turn(self._wait) as self._place,
         ):
-            self._came_in = time.monotonic()
+            self._came_in, self._stage = time.monotonic(), OTHERS_COMPUTE
             try:
                 with server.compute.turn(lambda place: check()) as self._turn:
                     yield
@@ -179,26 +191,30 @@ def _compare(work: ComparisonWork, reservation: Reservation) -> Comparison:
     for method, passes in plan.stages():
         for network_pass, sources in passes.items():
             _compute(work, features_of(sources), network_pass)
-        work.begin(f"Testing {method.name} on {plan.splits} splits", plan.test_cost(method), 1)
         inner = INNER_SPLITS if method.name in needing_choice(plan.names) else 0
         work.tested[method.name] = result_of(
             method, everything, protocol, scratch=cache.folder, inner=inner,
-            progress=partial(_advance_test, work, method.name), step=work.step,
+            progress=partial(work.go_on, plan.test_costs(method)), step=work.step,
         )  # fmt: skip
     work.findings = findings = _findings(plan, work.results, protocol)
-    classifiers = {}
-    for method in plan.methods:
-        work.begin(f"Training {method.name} on all images", ENCODING_PASSES * len(dataset), len(dataset))
-        classifiers[method.name] = train_on(everything, method, plan.seed, work.advance, work.step)
+    classifiers = {method.name: _trained(work, everything, method) for method in plan.methods}
     return Comparison(plan.labelled, plan.network, findings, classifiers, reservation, work.server.compute)
 
 
-def _advance_test(work: ComparisonWork, name: str, stage: str, done: int, total: int) -> None:
-    """Count the images of all splits that are encoded; what is learned before has stages of its own."""
-    if stage == name:
-        work.advance(done, total)
-    else:
-        work.step()
+def _trained(work: ComparisonWork, everything: Features, method: Method) -> TrainedClassifier:
+    """The method's classifier, trained on all images."""
+    count, cost = len(everything.dataset), work.plan.encoding_cost
+    learning, encoding = f"Learning {method.name} from all images", f"Encoding all images with {method.name}"
+    go_on = partial(work.go_on, {learning: cost, encoding: cost})
+
+    def encoded(done: int) -> None:
+        go_on(encoding, done, count)
+        if done == count:
+            go_on(f"Training support vector machines on {method.name}", 0, None)
+
+    if method.learns:
+        go_on(learning, 0, None)
+    return train_on(everything, method, work.plan.seed, encoded, work.step, partial(go_on, learning))
 
 
 def _findings(plan: Plan, results: Mapping[str, MethodResult], protocol: Protocol) -> AccuracyFindings:

@@ -8,7 +8,7 @@ from crosspool.encoding import CrossLayerPooling
 from crosspool.errors import SettingError
 from crosspool.evaluation.command import option_words, usual_baselines
 from crosspool.evaluation.protocol import Protocol, SplitOptions
-from crosspool.evaluation.run import TIMED_IMAGES
+from crosspool.evaluation.run import TIMED_IMAGES, Stages, timing_stage
 from crosspool.framing import VIEW_COUNTS, Framing, Source, Views
 from crosspool.methods import Method
 from crosspool.text import human_bytes
@@ -114,7 +114,7 @@ class Plan:
     def stages(self) -> Iterator[tuple[Method, dict[NetworkPass, tuple[Source, ...]]]]:
         """Yield the methods, quickest first, each with the passes it needs that no earlier one had, for all methods."""
         earlier: set[NetworkPass] = set()
-        for method in sorted(self.methods, key=lambda method: sum(map(_pixels, _passes(method)))):
+        for method in sorted(self.methods, key=_slowness):
             new = sorted(_passes(method) - earlier)
             earlier.update(new)
             yield method, {each: tuple(s for s in self.sources if _pass_of(s) == each) for each in new}
@@ -123,24 +123,47 @@ class Plan:
         """The cost of a pass for one image."""
         return _pixels(network_pass) / self.network.spec.preprocessing.size**2
 
-    def test_cost(self, method: Method) -> float:
-        """The cost of testing a method on all splits, its features being computed."""
-        encodings = self.splits if method.learns else 1
+    @property
+    def encoding_cost(self) -> float:
+        """The cost of encoding all images once. Learning is said to cost as much, which is a guess."""
+        return ENCODING_PASSES * len(self.labelled.dataset)
+
+    def test_costs(self, method: Method) -> dict[str, float]:
+        """The costs of the stages of testing a method on all splits, its features being computed; others take none."""
+        stages = Stages.of(method, self.splits)
+        slow = [name for each in stages for name in (each.learning, each.encoding)[not method.learns :]]
         timing = sum(map(self.pass_cost, _passes(method))) * TIMED_IMAGES
-        return ENCODING_PASSES * len(self.labelled.dataset) * encodings + timing
+        return dict.fromkeys(slow, self.encoding_cost) | {timing_stage(method): timing}
+
+    def training_cost(self, method: Method) -> float:
+        """The cost of training a method on all images."""
+        return self.encoding_cost * (1 + method.learns)
 
     @property
     def is_foreseeable(self) -> bool:
-        """Whether the costs are known: of what is learned, only those of principal components."""
-        steps = [part.steps[0][1] for method in self.methods for part in method.parts]
-        learning = {type(step) for step in steps if getattr(step, "learns", False)}
-        return learning <= {CrossLayerPooling} and all(method.tuning is None for method in self.methods)
+        """Whether the costs are known."""
+        return all(map(_is_foreseeable, self.methods))
 
     def total_cost(self) -> float:
         """The cost of everything, the final training included."""
         images = len(self.labelled.dataset)
-        costs = [images * sum(map(self.pass_cost, passes)) + self.test_cost(method) for method, passes in self.stages()]
-        return sum(costs) + ENCODING_PASSES * images * len(self.methods)
+        return sum(
+            images * sum(map(self.pass_cost, passes)) + sum(self.test_costs(method).values())
+            + self.training_cost(method)
+            for method, passes in self.stages()
+        )  # fmt: skip
+
+
+def _is_foreseeable(method: Method) -> bool:
+    """Whether it is known how long it learns: of what is learned, only how long principal components take."""
+    steps = [part.steps[0][1] for part in method.parts]
+    learning = {type(step) for step in steps if getattr(step, "learns", False)}
+    return learning <= {CrossLayerPooling} and method.tuning is None
+
+
+def _slowness(method: Method) -> tuple[bool, bool, int]:
+    """Orders methods by how much they learn, and then by what the network has to compute."""
+    return not _is_foreseeable(method), method.learns, sum(map(_pixels, _passes(method)))
 
 
 def _pass_of(source: Source) -> NetworkPass:

@@ -74,11 +74,13 @@ class Comparison:
 
 def train_on(
     features: Features, method: Method, seed: int, progress: Callable[[int], None],
-    step: Callable[[], None] = lambda: None,
+    step: Callable[[], None] = lambda: None, learning: Callable[[int, int], None] = lambda done, total: None,
 ) -> TrainedClassifier:  # fmt: skip
     """The method's classifier, trained on all images of these features."""
     dataset, folder = features.dataset, features.cache.folder
-    return train_classifier(dataset, features, method, seed=seed, scratch=folder, progress=progress, step=step)
+    return train_classifier(
+        dataset, features, method, seed=seed, scratch=folder, progress=progress, learning=learning, step=step
+    )
 
 
 @contextmanager

@@ -152,6 +152,52 @@ def test_no_time_is_promised_where_learning_takes_who_knows_how_long(backbone, n
     assert planned(backbone, names).is_foreseeable == is_foreseeable
 
 
+def test_what_learns_least_is_tested_first_and_what_learns_without_end_in_sight_last(backbone):
+    plan = planned(backbone, "guided@128,cl@128/pca2,cl@160,global@128")
+    assert [method.name for method, _ in plan.stages()] == ["global@128", "cl@160", "cl@128/pca2", "guided@128"]
+    assert plan.names[0] == "guided@128"  # and is shown first
+
+
+def test_what_is_learned_is_named_as_soon_as_it_begins(backbone, monkeypatch, server):
+    stages = []
+    begin = ComparisonWork.begin
+
+    def noted(work, stage, cost, total):
+        begin(work, stage, cost, total)
+        stages.append((stage, work.progress.share))
+
+    monkeypatch.setattr(ComparisonWork, "begin", noted)
+    job = Job(planned(backbone, "cl@128/pca2"), server)
+    assert job.wait(LONG)
+    assert not job.error
+    names, shares = zip(*stages, strict=True)
+    on_splits = [
+        f"{stage} cl@128/pca2, split {split} of 3"
+        for split in (1, 2, 3)
+        for stage in ("Learning", "Encoding with", "Training support vector machines on")
+    ]
+    assert names == (
+        "Computing 16 images, 128 px",
+        *on_splits,
+        "Timing cl@128/pca2",
+        "Learning cl@128/pca2 from all images",
+        "Encoding all images with cl@128/pca2",
+        "Training support vector machines on cl@128/pca2",
+    )
+    assert list(shares) == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+
+
+def test_it_says_that_it_waits_for_what_is_being_computed(backbone, server):
+    """As after a cancelled one, whose present step has to end."""
+    with server.compute.turn():
+        job = Job(planned(backbone), server)
+        until(lambda: job.work.progress.stage.startswith("Waiting for a computation under way; one that was cancelled"))
+        assert job.work.progress.share == 0
+    assert job.wait(LONG)
+    assert not job.error
+
+
 def test_progress_grows_and_results_come_one_by_one(backbone, slow, server):
     job = Job(planned(backbone), server)
     shares, stages, firsts = [], [], []
