@@ -135,6 +135,13 @@ def signed(value: float, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def amounts(values: Sequence[float], digits: int = 3) -> list[str]:
+    """Numbers beside each other, all with as many decimals as the largest needs for so many digits."""
+    largest = max(values)
+    places = max(0, digits - 1 - floor(log10(largest))) if largest > 0 else 0
+    return [f"{value:,.{places}f}" for value in values]
+
+
 def share_text(share: float) -> str:
     """How large a part is of a whole, in digits: 0.00003, or in words where it is tiny."""
     if 0 < share < 1e-6:

@@ -58,7 +58,8 @@ def evaluate_command(
     """Compare methods on labelled images: accuracy with intervals, paired differences, and costs.
 
     Every method is trained (linear SVM) and tested on the same splits. Equal images, and parts of one image, never lie
-    on both sides of a random split. The first run of fieldguide takes about two minutes on 2 cores, later ones seconds.
+    on both sides of a random split. On 2 cores, the first run of fieldguide takes about two minutes, and each further
+    run a few seconds.
     """
     folder = checked_folder(out)
     if stored.is_store(labelled.dataset):

@@ -33,8 +33,8 @@ DEFAULT_SHARE = 0.75  # of a class's images, to train on
 WATCH_SECONDS = 1.0
 
 NETWORK_HELP = "The networks whose weights are on this machine; crosspool fetch NAME downloads those of others."
-METHODS_EXAMPLE = "NAME:PAIR@SIZE/OPTION, such as cl-c/pca64, sum@448/lower"
-METHODS_HELP = "The same names as on the command line; the README lists them."
+METHODS_EXAMPLE = "such as cl-c/pca64, sum@448/lower"
+METHODS_HELP = "NAME:PAIR@SIZE/OPTION, the same names as on the command line; the README lists them."
 SPLITS_HELP = (
     "Each divides the images again into some to train on and some to test on. Intervals need at least 2, and are "
     "narrower with more."

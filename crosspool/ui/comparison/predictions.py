@@ -179,7 +179,7 @@ def _top_classes(name: str, scores: NDArray[np.float64], classes: Sequence[str])
 def _why_button(method: str, place: str, ask: Callable[..., None], args: tuple[object, ...]) -> None:
     """A button that leads to the evidence for a method's answer; `ask` takes along what is asked about."""
     hint = f"What in this image is evidence for the answer of {as_it_is(method_in_words(method))}?"
-    if st.button("Why?", key=f"why-{place}-{method}", type="tertiary", on_click=ask, args=args, help=hint):
+    if st.button("Why?", key=f"why-{place}-{method}", on_click=ask, args=args, help=hint):
         st.switch_page("pages/contributions.py")
 
 

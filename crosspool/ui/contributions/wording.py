@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from crosspool.contributions import ABOUT_EXACT, TOLERANCE, Contributions
 from crosspool.grids import Size
 from crosspool.pooled_parts import Vector
-from crosspool.text import plural, share_text
+from crosspool.text import amounts, plural, share_text
 from crosspool.ui.widgets.cell_image import Cell
 from crosspool.ui.widgets.glossary import term
 from crosspool.ui.widgets.text import as_it_is, signed
@@ -78,10 +78,10 @@ def balance_sentence(channels: Vector, intercept: float = 0.0) -> str:
     if not len(ahead):
         return "No channel is evidence for it."
     half = int(np.searchsorted(np.sort(ahead)[::-1].cumsum(), ahead.sum() / 2)) + 1
-    amounts = f"Evidence for: {signed(ahead.sum(), 4).lstrip('+')}; against: {signed(-behind.sum(), 4).lstrip('+')}"
+    both = "Evidence for: {}; against: {}".format(*amounts([ahead.sum(), abs(behind.sum())], 4))
     if abs(intercept) > np.abs(channels).sum() / 100:
-        amounts += f"; the {term('intercept')}, the same for every image, adds {signed(intercept)}"
-    return f"{amounts}. Half of the evidence for it comes from {half:,} of {len(channels):,} channels."
+        both += f"; the {term('intercept')}, the same for every image, adds {signed(intercept)}"
+    return f"{both}. Half of the evidence for it comes from {half:,} of {len(channels):,} channels."
 
 
 def check_sentence(contributions: Contributions, total: str = "score") -> str:

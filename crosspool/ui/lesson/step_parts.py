@@ -125,7 +125,7 @@ def _verdict(view: LessonState, step: int, subject: int, explanation: Callable[[
     answer = answer_of(view, step, subject)
     if answer is None:
         given = (view, step, subject, SHOWN, None)
-        st.button("Show the answer", key="show-answer", type="tertiary", on_click=commit, args=given)
+        st.button("Show the answer", key="show-answer", on_click=commit, args=given)
         return False
     if answer.right:
         st.success(f"**Right.** {explanation()}", icon=":material/check_circle:")
@@ -133,7 +133,7 @@ def _verdict(view: LessonState, step: int, subject: int, explanation: Callable[[
         st.info(explanation(), icon=":material/lightbulb:")
     else:
         st.warning(f"**Not quite.** {explanation()}", icon=":material/lightbulb:")
-    st.button("Ask me again", key="ask-again", type="tertiary", on_click=ask_again, args=(view, step))
+    st.button("Ask me again", key="ask-again", on_click=ask_again, args=(view, step))
     return True
 
 

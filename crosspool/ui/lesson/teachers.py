@@ -117,8 +117,8 @@ def questions_to_ask(view: LessonState) -> dict[str, str]:
             f"No: {half:,} of {total:,} carry half of its energy. {_step(view, 5)}"
         ),
         "What does the average of a map forget?": (
-            f"Which patches lay under it: mirrored, the map has the same average, and its block changes by "
-            f"{number(100 * change, 2)} %. {_step(view, 7)}"
+            f"Where it is large. Mirrored, the map has the same average but weights other patches, and its block of P "
+            f"changes by {number(100 * change, 2)} %. {_step(view, 7)}"
         ),
         "And what does P forget?": (
             f"Where things were. Shuffle everything together, and P is the same. {_step(view, 8)}"
@@ -183,8 +183,8 @@ def _class() -> None:
         "Escape leaves.\n"
         "- **Their photos** stay in the server's memory and are gone with the visit, or at once with *Forget my "
         "images*.\n"
-        "- **To hand out:** any address in the bar is a link to just that view; and on the page Maps, *Download and "
-        "share* makes one HTML file of all maps, which opens without a server.\n"
+        "- **To hand out:** the address that the browser shows is a link to what is on the screen. On the page Maps, "
+        "*Download and share* makes one HTML file of all maps, which opens without a server.\n"
         "- **In advance:** let one student open the lesson on the machine that will serve; the first photo takes "
         "longest."
     )

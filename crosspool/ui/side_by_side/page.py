@@ -24,9 +24,9 @@ STRONGEST = 10  # maps to choose from on the left
 MATCHES = 5
 BY = {"match": "best match", "number": "same number"}
 INTRODUCTION = (
-    "The same place is marked on both sides: move the pointer over an image, or use the arrow keys. On the right is "
-    "the map most like the left one by place (correlation; 1 is the same pattern), or any other. Each map has a colour "
-    "scale of its own."
+    "The same place is marked on both images: move the pointer over one, tap it, or use the arrow keys. On the right, "
+    "or below where the window is narrow, is the map most like the left one by place (correlation; 1 is the same "
+    "pattern), or any other. Each map has a colour scale of its own."
 )
 
 

@@ -94,6 +94,8 @@ def test_the_balance_counts_the_fewest_channels_that_give_half():
         "Evidence for: 7.000; against: 1.000; the [intercept](#term-intercept), the same for every image, adds −0.500."
     )
     assert balance_sentence(CHANNELS, -0.5) == f"{amounts} {half}"
+    assert balance_sentence(np.array([10.15, -1.045])).startswith("Evidence for: 10.15; against: 1.04.")
+    assert balance_sentence(np.array([12.5])).startswith("Evidence for: 12.50; against: 0.00.")
     assert balance_sentence(-np.abs(CHANNELS)) == "No channel is evidence for it."
 
 
