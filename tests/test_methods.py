@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.preprocessing import Normalizer
 
-from crosspool.backbones import architecture, load_backbone
+from crosspool.backbones import architecture, backbone_specs, load_backbone
 from crosspool.baselines import PYRAMID_LEVELS, MapPooling, MeanOverViews
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, Lessons, SignedPower, unpack_ternary
 from crosspool.errors import CrosspoolError, LayerPairError, SettingError
@@ -292,6 +292,11 @@ def test_presets_belong_to_alexnet(preset):
         ("piramid", "did you mean pyramid\\?"),
         ("jiter@128", "did you mean jitter\\?"),
         ("xyzzy", "There is no method 'xyzzy'; there are cl, cl-f, cl-c, global, jitter, cnn-svm,"),
+        ("xyzzy", r", parts-rcnn, ft\+METHOD\. If it is a network,"),
+        ("fft", r"did you mean ft\+METHOD\?"),
+        ("efficientnet_lite1", r"If it is a network, write global\[efficientnet_lite1\]\."),
+        ("ResNet18@448", r"If it is a network, write global@448\[ResNet18\]\."),
+        ("timm:resnet18.a1_in1k", r"If it is a network, write global\[timm:resnet18.a1_in1k\]\."),
         ("cl/pcs64", r"cl takes no option /pcs \(in cl/pcs64\)"),
         ("cl/whole", "cl takes no option /whole"),
         ("cl/lower", "cl takes no option /lower"),
@@ -387,6 +392,12 @@ def test_a_name_is_parsed_once_for_any_number_of_networks():
     assert first.name == second.name == spec.name
     assert first.length == 1280 * 16 + 1280
     assert str(spec.on(LITE0).parts) == str(first.parts)
+
+
+@pytest.mark.parametrize("name", backbone_specs())
+def test_a_network_is_not_taken_for_a_method(name):
+    with pytest.raises(SettingError, match=rf"write global\[{name}\]\.$"):
+        MethodSpec.parse(name)
 
 
 def test_parsing_a_name_looks_up_no_layer():

@@ -10,7 +10,7 @@ import typer
 from crosspool.cli import labelled as shared
 from crosspool.cli import stored
 from crosspool.cli.console import print_json, print_results
-from crosspool.cli.options import Json, option
+from crosspool.cli.options import Json, methods_option, option
 from crosspool.cli.outputs import checked_folder, files_of_earlier_run, write_files
 from crosspool.cli.progress import stages_progress
 from crosspool.errors import SettingError
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
     from crosspool.backbones import Architecture
     from crosspool.framing import Framing
 
-METHODS_HELP = "The methods, such as cl:PAIR@448/pca64, cl-f, cl-c, global, jitter, cnnaug-svm, sum, max, pyramid, gem."
+METHODS_HELP = (
+    "The methods, with commas between. Cross-layer: cl, cl-f, cl-c, guided, compact-cl; fully-connected: global, "
+    "jitter, cnn-svm, cnnaug-svm; one map: sum, max, pyramid, gem, scda, bilinear, isqrt, compact; codebooks: fv, "
+    "scfv, vlad; annotated parts: parts-rcnn, dpd, dpd-cnn; fine-tuned: ft+METHOD. Each takes a size in pixels, and "
+    "most a layer pair and options, as in cl:features.10@448/pca64; see docs/methods.md."
+)
 USUAL_METHODS = "cl at twice the network's own size; global at both, and between"
 RECOMMENDABLE = ("gem@{fine}", "isqrt@{fine}")
 OF_TWO_NETWORKS = (
     "cl@{fine}+cl@{fine}[{other}]", "gem@{fine}+gem@{fine}[{other}]", "global@{between}+global@{between}[{other}]"
 )  # fmt: skip
 OTHERS = ("efficientnet_lite2", "efficientnet_lite0")  # embedded networks, in order of preference
-METHODS = option("M1,M2,...", METHODS_HELP, "--methods", "-m", default=USUAL_METHODS)
+METHODS = methods_option("M1,M2,...", METHODS_HELP, "--methods", "-m", default=USUAL_METHODS)
 BASELINE_HELP = "Compare all methods with this one; can be repeated."
 BASELINE = option("NAME", BASELINE_HELP, default="those that begin with global, jitter or cnn; else the first")
 STORED = {*stored.COMMON, "dataset", "splits", "train_size", "official", "seed", "paper", "json"}
@@ -70,11 +75,12 @@ def evaluate_command(
     if solver != "auto":
         raise SettingError("--solver is for a store; images are always learned from exactly.")
     from crosspool.backbones import architecture
+
+    structure = architecture(labelled.backbone)  # before what takes seconds to import
     from crosspool.evaluation.protocol import SplitOptions, file_keys
     from crosspool.evaluation.run import evaluate_methods
     from crosspool.methods import parse_methods
 
-    structure = architecture(labelled.backbone)
     text = methods or default_methods(structure, framing, recommend=recommend)
     named = parse_methods(text, structure, framing)  # raises before anything is loaded
     names = [method.name for method in named]

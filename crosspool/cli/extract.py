@@ -8,7 +8,7 @@ import typer
 from crosspool.cli import labelled as shared
 from crosspool.cli import options
 from crosspool.cli.console import complain, print_problems
-from crosspool.cli.options import option
+from crosspool.cli.options import methods_option, option
 from crosspool.cli.progress import images_progress
 from crosspool.errors import SettingError
 from crosspool.text import duration_text, plural
@@ -26,8 +26,12 @@ DATA_HELP = (
     "name, or an address such as s3://bucket/photos."
 )
 OUT_HELP = "The store: a folder, or an address such as s3://bucket/store."
-METHOD_HELP = "What is kept of each image, such as cl@448/pca64/ternary, gem or global."
-METHOD = option("METHOD", METHOD_HELP, "--method", "-m", default="cl at twice the network's own size, /pca64/ternary")
+METHOD_HELP = (
+    "What is kept of each image: one of the methods of crosspool evaluate, such as cl@448/pca64/ternary, gem or global."
+)
+METHOD = methods_option(
+    "METHOD", METHOD_HELP, "--method", "-m", default="cl at twice the network's own size, /pca64/ternary"
+)
 WORKERS_HELP = "How many processes compute, or how many of Ray's actors at most."
 RAY_HELP = "Compute on a Ray cluster: its address, auto for the one of this machine, or local to start one."
 SHARD_HELP = "How many images each file of the store has."
@@ -58,14 +62,15 @@ def extract_command(
     """
     if gpus_per_worker and ray is None:
         raise SettingError("--gpus-per-worker is for Ray's actors; add --ray ADDRESS, or take --device cuda.")
-    from crosspool.shards.extraction import Job
     from crosspool.shards.listing import list_images
+
+    listing = list_images(data, layout=layout)  # before what takes seconds to import
+    from crosspool.shards.extraction import Job
     from crosspool.shards.place import Place
     from crosspool.shards.plan import agree_on
     from crosspool.shards.schedule import Schedule
 
     place = Place(os.path.expanduser(out))
-    listing = list_images(data, layout=layout)
     plan = _planned(
         listing, method, shard, framing, seed, backbone, weights, "cuda" if gpus_per_worker else device, engine
     )

@@ -8,7 +8,7 @@ import typer
 
 from crosspool.cli import labelled as shared
 from crosspool.cli.console import print_json, print_results
-from crosspool.cli.options import Json, option
+from crosspool.cli.options import Json, methods_option, option
 from crosspool.cli.outputs import checked_folder, write_files
 from crosspool.cli.progress import stages_progress
 from crosspool.errors import SettingError
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from crosspool.methods import MethodSpec
 
 FRAMING: Literal["squash"] = "squash"
-METHOD_HELP = "The method to explain, such as cl@448, cl/pca64, sum or global."
-METHOD = option("METHOD", METHOD_HELP, "--method", "-m", default="cl at twice the network's own size")
+METHOD_HELP = "The method to explain, one of those of crosspool evaluate, such as cl@448, cl/pca64, sum or global."
+METHOD = methods_option("METHOD", METHOD_HELP, "--method", "-m", default="cl at twice the network's own size")
 BASELINE_HELP = "The method whose map of the evidence is compared with it."
-BASELINE = option("METHOD", BASELINE_HELP, default="global at the same size")
+BASELINE = methods_option("METHOD", BASELINE_HELP, default="global at the same size")
 CHANNELS = option("PERCENT", "The share of channels to remove, besides a series of shares.")
 PIXELS_HELP = "Hide pixels too, on N test images of each split; each takes about 100 passes of the network."
 FILL_HELP = "What replaces hidden pixels: the blurred image, or its mean colour."
@@ -54,6 +54,8 @@ def faithfulness_command(
         raise SettingError(f"--channels is a share in percent, above 0 and below 100, not {channels:g}.")
     folder = checked_folder(out)
     from crosspool.backbones import architecture
+
+    structure = architecture(labelled.backbone)  # before what takes seconds to import
     from crosspool.evaluation.protocol import SplitOptions, file_keys
     from crosspool.faithfulness.files import faithfulness_files, faithfulness_json
     from crosspool.faithfulness.study import Question, study
@@ -63,7 +65,6 @@ def faithfulness_command(
         explained, beside = (spec.on(structure, FRAMING) for spec in specs)
         return Question(explained, beside, channels / 100, pixels, fill, labelled.seed)
 
-    structure = architecture(labelled.backbone)
     specs = chosen_methods(method, baseline, structure)
     named = question_for(structure)  # raises before anything is loaded
     size = shared.parsed_train_size(train_size)

@@ -15,6 +15,7 @@ import typer
 
 from crosspool.cli.inputs import expect_image
 from crosspool.errors import BackboneError, ModelError, SettingError, not_found
+from crosspool.methods.grammar import method_names, parse_parts
 
 DEFAULT_BACKBONE, UNTRAINED = "efficientnet_lite0", "untrained"
 
@@ -65,6 +66,17 @@ def _checked_weights(path: str | None) -> str | None:
     if path not in (None, UNTRAINED) and not os.path.exists(path):
         raise BackboneError(not_found(path))
     return path
+
+
+def methods_option(metavar: str, help_text: str, *names: str, default: str = "") -> Any:
+    return option(metavar, help_text, *names, default=default, callback=_checked_methods)
+
+
+def _checked_methods(text: str | None) -> str | None:
+    if text is not None:
+        for name in method_names(text):
+            parse_parts(name)
+    return text
 
 
 def channels_option(help_text: str, *names: str, default: str = "") -> Any:

@@ -11,7 +11,7 @@ import typer
 from crosspool.cli import labelled as shared
 from crosspool.cli import stored
 from crosspool.cli.console import print_problems, print_wrapped
-from crosspool.cli.options import option
+from crosspool.cli.options import methods_option, option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.progress import stages_progress
 from crosspool.errors import SettingError
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from crosspool.framing import Framing
 
 FEATURES_HELP = "Train on the vectors of a store that crosspool extract made, instead of on images."
+METHOD = methods_option("METHOD", "One of the methods of crosspool evaluate, such as cl@448.", "--method", "-m")
 
 
 def train_command(
     context: typer.Context,
     *,
-    method: Annotated[str | None, option("METHOD", "One method, such as cl@448.", "--method", "-m")] = None,
+    method: Annotated[str | None, METHOD] = None,
     out: Annotated[str, option("FILE.safetensors", "Where to write the classifier.", "--out", "-o")],
     features: Annotated[str | None, option("STORE", FEATURES_HELP)] = None,
     solver: stored.Solver = "auto",
@@ -60,12 +61,14 @@ def _train_on_images(method: str, out: str, framing: "Framing", labelled: shared
     weights = [] if labelled.weights is None else [labelled.weights]
     path = checked_output(out, (".safetensors",), inputs=[os.path.expanduser(labelled.dataset), *weights])
     from crosspool.backbones import architecture
+
+    structure = architecture(labelled.backbone)  # before what takes seconds to import
     from crosspool.datasets import check_classes
     from crosspool.datasets.dataset import check_taught, training_part
     from crosspool.methods import parse_method
     from crosspool.training import train_classifier
 
-    named = parse_method(method, architecture(labelled.backbone), framing)  # raises before anything is loaded
+    named = parse_method(method, structure, framing)  # raises before anything is loaded
     named.expect_new_images()
     whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)
     dataset = check_classes(training_part(whole), 1, labelled.on_problem)

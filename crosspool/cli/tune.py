@@ -37,12 +37,13 @@ def tune_command(
     import numpy as np
 
     from crosspool.backbones import architecture
+
+    structure = architecture(labelled.backbone)  # before what takes seconds to import
     from crosspool.datasets import check_classes
     from crosspool.datasets.dataset import check_taught, training_part
     from crosspool.methods import parse_method
     from crosspool.tuned_networks import tuned_state, write_weights
 
-    structure = architecture(labelled.backbone)
     name = f"{METHOD}@{size or structure.spec.preprocessing.size}"
     named = parse_method(name, structure, framing)  # raises before anything is loaded
     whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from crosspool.methods.wording import FULLY_CONNECTED
+
 DATA_ROOT = "data"
 DEFAULT_SPLITS = 20
 
@@ -14,8 +16,6 @@ def size_between(own: int) -> int:
 
 def usual_baselines(methods: Sequence[str]) -> list[str]:
     """The fully-connected activations of one network among the methods, or else the first method."""
-    from crosspool.methods.wording import FULLY_CONNECTED  # loads torch, which help does without
-
     usual = [name for name in methods if name.lower().startswith(FULLY_CONNECTED) and "[" not in name]
     return usual or list(methods[:1])
 

@@ -9,10 +9,27 @@ A name is read in two steps: `MethodSpec.parse` parses it without a network, and
 and sizes in one.
 """
 
-from crosspool.methods.building import MethodSpec, parse_method, parse_method_specs, parse_methods
-from crosspool.methods.representation import Method, Part, parts_and_rest, pooled_record
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crosspool.methods.building import MethodSpec, parse_method, parse_method_specs, parse_methods
+    from crosspool.methods.representation import Method, Part, parts_and_rest, pooled_record
+
+_LAZY = {  # so that the grammar of names loads no torch
+    "building": ("MethodSpec", "parse_method", "parse_method_specs", "parse_methods"),
+    "representation": ("Method", "Part", "parts_and_rest", "pooled_record"),
+}
 
 __all__ = [
     "Method", "MethodSpec", "Part", "parse_method", "parse_method_specs", "parse_methods", "parts_and_rest",
     "pooled_record",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name where it is first used."""
+    for module, names in _LAZY.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,5 @@
 """From a method's name to its parts on a network: layers are looked up, sizes checked, and encoders put together."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import log2
@@ -27,7 +26,7 @@ from crosspool.fully_connected import INPUT, FullyConnected, fully_connected_lay
 from crosspool.guidance import GuidedPooling
 from crosspool.image_maps import CELL, COLOURS, GRADIENTS, IMAGE_MAPS, expect_gradients
 from crosspool.layer_pairs import ONE_BY_ONE, LayerPair
-from crosspool.methods.grammar import METHOD_OPTIONS, PRESET_BACKBONE, TUNING, PartSpec, parse_parts
+from crosspool.methods.grammar import PRESET_BACKBONE, TUNING, PartSpec, method_names, parse_parts
 from crosspool.methods.representation import Method, Part, sources_of
 from crosspool.part_descriptors import DeformableParts
 from crosspool.parts.geometry import Constraint
@@ -437,11 +436,4 @@ def parse_methods(text: str, architecture: Architecture, framing: Framing = "squ
 
 def parse_method_specs(text: str) -> list[MethodSpec]:
     """Methods named with commas between. Raises SettingError without a name, for one named twice or not understood."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise SettingError(f"Name at least one method: {', '.join(METHOD_OPTIONS)}.")
-    counts = Counter(name.lower() for name in names)
-    repeated = [name for name in names if counts[name.lower()] > 1]
-    if repeated:
-        raise SettingError(f"The method {min(repeated)} is named twice; name each once.")
-    return [MethodSpec.parse(name) for name in names]
+    return [MethodSpec.parse(name) for name in method_names(text)]

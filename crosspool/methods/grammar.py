@@ -6,6 +6,7 @@ cl@448[efficientnet_lite2].
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,9 +35,10 @@ METHOD_OPTIONS = {
     "vlad": ("centres", "pca", "power"),
     "guided": ("guides", "pca", "power", "lower"),
     **dict.fromkeys(("dpd", "dpd-cnn"), ("power",)),
-    TUNING: ("epochs", "share"),
     "parts-rcnn": GEOMETRIES,
+    TUNING: ("epochs", "share"),
 }
+_NAMES = {name: f"{name}+METHOD" if name == TUNING else name for name in METHOD_OPTIONS}  # as people write them
 _WHOLE = ("pca", "d", "gaussians", "centres", "atoms", "guides", "epochs")  # options of whole numbers
 _REAL = ("power", "p", "share", TERNARY)
 _NUMBERS: dict[str, Callable[[str], Any]] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(_REAL, float)
@@ -101,6 +103,18 @@ class PartSpec:
     share: float | None = None
 
 
+def method_names(text: str) -> list[str]:
+    """The names in a list with commas between. Raises SettingError without a name, or for one that is there twice."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise SettingError(f"Name at least one method: {', '.join(_NAMES.values())}.")
+    counts = Counter(name.lower() for name in names)
+    repeated = [name for name in names if counts[name.lower()] > 1]
+    if repeated:
+        raise SettingError(f"The method {min(repeated)} is named twice; name each once.")
+    return names
+
+
 def parse_parts(method: str) -> tuple[tuple[PartSpec, ...], float | None]:
     """The parts of a method's name, and the threshold of its ternary quantiser if it has one.
 
@@ -151,9 +165,7 @@ def _part_spec(words: re.Match[str], options: dict[str, str], method: str) -> Pa
         preset, (name, where) = words["name"], PRESETS[name]
         options = {"pca": str(PRESET_COMPONENTS)} | options
     if name not in METHOD_OPTIONS:
-        near = difflib.get_close_matches(name, METHOD_OPTIONS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(METHOD_OPTIONS)}."
-        raise SettingError(f"There is no method {name!r}; {hint}")
+        raise SettingError(f"There is no method {name!r}; {_hint(words)}")
     unknown = options.keys() - METHOD_OPTIONS[name]
     if unknown:
         raise SettingError(f"{name} takes no option /{min(unknown)} (in {method}).")
@@ -163,6 +175,16 @@ def _part_spec(words: re.Match[str], options: dict[str, str], method: str) -> Pa
     values = {option: _option_value(option, number, method) for option, number in options.items()}
     size = int(words["size"]) if words["size"] else None
     return PartSpec(method, name, where, size, words["network"], preset, **values)
+
+
+def _hint(words: re.Match[str]) -> str:
+    """What may be meant by an unknown name: a similar one, any other, or a network."""
+    near = difflib.get_close_matches(words["name"].lower(), METHOD_OPTIONS, n=1)
+    if near:
+        return f"did you mean {_NAMES[near[0]]}?"
+    network = words["name"] + (f":{words['where']}" if words["where"] else "")
+    size = f"@{words['size']}" if words["size"] else ""
+    return f"there are {', '.join(_NAMES.values())}. If it is a network, write global{size}[{network}]."
 
 
 def _option_value(option: str, number: str, method: str) -> Any:

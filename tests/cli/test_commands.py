@@ -418,6 +418,13 @@ def test_mistakes_in_arguments_are_found_before_torch_is_loaded(tmp_path) -> Non
         "evaluate no-folder": "'no-folder' was not found; name a folder, a ZIP, or one of ",
         "evaluate fieldguide --train-size half": "--train-size is a number of images or a share such as 0.5, not ",
         "train no-folder --method cl --out m.safetensors": "'no-folder' was not found; name a folder, a ZIP, or ",
+        "evaluate fieldguide --methods cl,cll": "There is no method 'cll'; did you mean cl?",
+        "train fieldguide --method cl@448/x --out m.safetensors": "cl takes no option /x (in cl@448/x).",
+        "faithfulness fieldguide --method gem/p0.5": "/p is from 1 to 100, not 0.5 (in gem/p0.5).",
+        "extract no-folder --out store": "'no-folder' was not found; name a folder, a ZIP, or one of ",
+        "extract no-folder/*.tar --out store": "no-folder/*.tar has no images; ",
+        "extract no-table.csv --out store": "no-table.csv cannot be read (No such file or directory)",
+        "extract {cat} --out store --method vlat": "There is no method 'vlat'; did you mean vlad?",
         "faithfulness fieldguide --channels 0": "--channels is a share in percent, above 0 and below 100, not 0.",
     }
     code = (

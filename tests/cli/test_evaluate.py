@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import re
 import shlex
 import shutil
 from collections import Counter
@@ -39,6 +40,7 @@ from crosspool.evaluation.report import Measured, MethodResult, Paired, Report
 from crosspool.features import Features
 from crosspool.images import load_image
 from crosspool.methods import parse_method
+from crosspool.methods.grammar import METHOD_OPTIONS
 from crosspool.svm import VectorFile
 from crosspool.text import human_bytes
 from crosspool.training import train_classifier
@@ -94,6 +96,11 @@ def results(images, tmp_path_factory):
         arguments = ("evaluate", images, *QUICK, "--seed", 3, "--paper", "--out", folder, "--json")
         assert main([str(argument) for argument in arguments]) == 0
     return folder, json.loads(printed.getvalue())
+
+
+def test_the_help_names_every_method(works):
+    listed = re.findall(r"[\w-]+", re.sub(r"-\s+", "-", works("evaluate", "--help")))
+    assert METHOD_OPTIONS.keys() <= set(listed)
 
 
 def without_times(document):
