@@ -24,14 +24,10 @@ from crosspool.whole_files import whole_file
 MOST_STEPS = 1000  # of a logistic regression
 
 
-def tuned_state(
+def fitted_tuning(
     features: Features, method: Method, seed: int = 0, learning: Callable[[int, int], None] = lambda done, total: None
-) -> dict[str, Tensor]:
-    """The tensors of the network of `features` by its parameters' names, tuned as `method` tunes it, on all images.
-
-    Its last layer is new, with an output for each class, by logistic regression. Of BatchNorm that was folded into a
-    convolution only what it adds is left: statistics of mean 0 and variance 1. So the file is for use, and for further
-    training with BatchNorm frozen.
+) -> FineTuning:
+    """The step of `method` that tunes the network of `features`, learned from all images.
 
     Raises SettingError where the method does not tune the network, or its last layer has no place for a bias.
     """
@@ -41,7 +37,17 @@ def tuned_state(
     expect_bias(step.tail)
     everything = np.arange(len(features.dataset))
     records = features.records_of(everything, method.sources_to_fit)
-    step.fit(records, features.lessons(method, everything, learning))
+    return step.fit(records, features.lessons(method, everything, learning))
+
+
+def tuned_state(features: Features, step: FineTuning) -> dict[str, Tensor]:
+    """The tensors of the network of `features` by its parameters' names, as a step tuned it on all images.
+
+    Its last layer is new, with an output for each class, by logistic regression. Of BatchNorm that was folded into a
+    convolution only what it adds is left: statistics of mean 0 and variance 1. So the file is for use, and for further
+    training with BatchNorm frozen.
+    """
+    records = features.records_of(np.arange(len(features.dataset)), step.lesson_views[:1])
     weight, bias = last_layer(step.vectors(records), features.dataset.targets)
     last = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
     return whole_state(features.backbone.model, step, last)

@@ -20,6 +20,9 @@ from crosspool.contributions import explain
 from crosspool.datasets import UNKNOWN
 from crosspool.encoding import LOGIT_SCALE, ROOT_FLOOR, Lessons, class_loss
 from crosspool.errors import SettingError
+from crosspool.evaluation.protocol import Protocol
+from crosspool.evaluation.run import evaluate_methods
+from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
 from crosspool.fine_tuning import TRIALS, FineTuning, Trial, Tuning, best_of, has_stopped, held_out_part
 from crosspool.framing import frame_image
@@ -29,12 +32,13 @@ from crosspool.records import compute_record
 from crosspool.tails import joints, tail_of, weights_of
 from crosspool.tracing import subgraph
 from crosspool.training import train_classifier
-from crosspool.tuned_networks import last_layer, tuned_state, write_weights
+from crosspool.tuned_networks import fitted_tuning, last_layer, tuned_state, write_weights
 from tests.images import tinted, tints
 from tests.networks import sample, small_network, spec_for
 
 TINTS = tints(each=6)
 EVERYTHING = np.arange(len(TINTS))
+NONE = EVERYTHING[:0]
 
 
 @pytest.fixture(scope="module")
@@ -172,14 +176,13 @@ def test_without_epochs_it_is_the_frozen_method(features, tiny, name):
 
 def test_it_learns_its_training_images(features, monkeypatch):
     """The loss falls below that of a new layer that knows nothing."""
-    monkeypatch.setattr(fine_tuning, "HELD_OUT", 0.0)
-    monkeypatch.setattr(fine_tuning, "TRIALS", (Trial(0.01, 1),))
     monkeypatch.setattr(fine_tuning, "HEAD_RATE", 0.1)
+    monkeypatch.setattr(Tuning, "_train_head", lambda self, images, done: None)
     method = parse_method("ft/epochs30+global", features.backbone.architecture)
     records = features.records_of(EVERYTHING, method.sources_to_fit)
     assert method.tuning is not None
     tuning = Tuning(method.tuning, records, features.lessons(method, EVERYTHING))
-    tuning.tune()
+    tuning._trained(Trial(0.01, 1), EVERYTHING, NONE, 30, 0)
     assert tuning.loss(EVERYTHING) < np.log(3) - 0.1  # two of the tints look alike to it
 
 
@@ -195,7 +198,7 @@ def test_the_tail_alone_is_tuned_and_the_network_stays_as_it_was(features, tiny)
 
 def test_a_step_is_that_of_a_slow_reference(monkeypatch):
     """AdamW by hand, with slopes from small differences, for two epochs of a batch, of a convolution of two numbers."""
-    monkeypatch.setattr(fine_tuning, "HELD_OUT", 0.0)
+    monkeypatch.setattr(Tuning, "_train_head", lambda self, images, done: None)
 
     class Two(nn.Module):
         def __init__(self):
@@ -215,7 +218,7 @@ def test_a_step_is_that_of_a_slow_reference(monkeypatch):
     start = np.array([[2.0, 0.5], [1.0, 1.5]])
     backbone.model.get_parameter("second.weight").copy_(torch.from_numpy(start)[..., None, None])
     tuning = Tuning(step, views, Lessons(targets, network=backbone.model))
-    tuning.tune()
+    tuning._trained(TRIALS[0], np.arange(3), NONE, 2, 0)
 
     def loss(w, head, bias):
         pooled = np.maximum(x @ w.T, 0)
@@ -268,17 +271,17 @@ def test_labels_that_are_not_known_do_not_count():
 
 @pytest.mark.parametrize(
     ("losses", "stopped"),
-    [([], False), ([3, 2], False), ([3, 4], False), ([3, 4, 5], True), ([3, 4, 2.9], False), ([3, 2, 2.5, 2], True),
-     ([3, 2, 2.5, 1.9, 1.8], False)],
+    [([], False), ([3, 2], False), ([3, 4, 5], False), ([3, 4, 5, 4], True), ([3, 4, 4, 2.9], False),
+     ([3, 2, 2.5, 2.1, 2], True), ([3, 2, 2.5, 2.1, 1.9, 1.8], False)],
 )  # fmt: skip
-def test_training_stops_when_the_loss_has_not_fallen_for_two_epochs(losses, stopped):
+def test_training_stops_when_the_loss_has_not_fallen_for_three_epochs(losses, stopped):
     assert has_stopped(losses) == stopped
 
 
 def test_the_trial_and_epoch_of_the_lowest_loss_are_taken():
     first, second = Trial(0.1, 1), Trial(0.2, 0.5)
-    assert best_of({first: [3.0, 2.0, 2.5], second: [float("nan"), 2.0, 1.5]}) == (second, 3)
-    assert best_of({first: [2.0, 2.0], second: [2.0]}) == (first, 1)
+    assert best_of({first: [3.0, 2.0, 2.5], second: [float("nan"), 2.0, 1.5]}) == (second, 2)
+    assert best_of({first: [2.0, 2.0], second: [2.0]}) == (first, 0)
     with pytest.raises(SettingError, match="not finite"):
         best_of({first: [float("nan")], second: [float("inf")]})
 
@@ -324,21 +327,68 @@ def test_a_quarter_of_each_class_is_held_out():
 
 def test_early_stopping_sets_the_number_of_epochs(features, tiny, monkeypatch):
     """With losses by hand: of the trials, the second is lower, after its second epoch."""
-    losses, epochs = iter([3.0, 4.0, 5.0, 3.0, 2.0, 2.5, 2.5]), []
-    monkeypatch.setattr(fine_tuning.Tuning, "loss", lambda self, images: next(losses))
-    epoch = fine_tuning.Tuning._epoch
+    losses, epochs = iter([2.5, 2.5, 4.0, 5.0, 2.5, 3.0, 2.0, 2.5, 2.5, 2.5]), []
+    monkeypatch.setattr(Tuning, "loss", lambda self, images: next(losses))
+    epoch = Tuning._epoch
 
     def counted(self, optimizer, images, number, done):
         epochs.append((optimizer.param_groups[0]["highest"] / scale, len(images)))
         epoch(self, optimizer, images, number, done)
 
-    monkeypatch.setattr(fine_tuning.Tuning, "_epoch", counted)
+    monkeypatch.setattr(Tuning, "_epoch", counted)
     scale = float(tiny.model.get_parameter("second.weight").square().mean().sqrt())
-    tuning_of(features, "ft+cl")
+    step = tuning_of(features, "ft+cl")
     first, second, _ = (trial.rate for trial in TRIALS)  # with a single layer, the third is the second
     kept = len(TINTS) - len(held_out_part(TINTS.targets, 0))
-    wanted = [*[(first, kept)] * 3, *[(second, kept)] * 4, *[(second, len(TINTS))] * 2]
+    wanted = [*[(first, kept)] * 3, *[(second, kept)] * 5, *[(second, len(TINTS))] * 2]
     np.testing.assert_allclose(epochs, wanted, rtol=1e-6)
+    assert step.epochs_ == 2
+
+
+def test_a_network_that_no_tuning_helps_stays_as_it_is(features, tiny, monkeypatch):
+    """With losses by hand that never fall."""
+    monkeypatch.setattr(Tuning, "loss", lambda self, images: 2.0)
+    step = tuning_of(features, "ft+cl")
+    assert step.epochs_ == 0
+    assert torch.equal(step.layers.second.weight, tiny.model.get_parameter("second.weight"))
+
+
+def test_without_held_out_images_the_network_stays_as_it_is(features, tiny, monkeypatch):
+    monkeypatch.setattr(fine_tuning, "HELD_OUT", 0.0)
+    step = tuning_of(features, "ft+cl", lambda done, total: pytest.fail("it was trained"))
+    assert step.epochs_ == 0
+    assert torch.equal(step.layers.second.weight, tiny.model.get_parameter("second.weight"))
+
+
+def test_the_new_layer_starts_from_logistic_regression(features):
+    """Of images and mirror images, on the network as it is: the probabilities are those of scikit-learn's."""
+    method = parse_method("ft+global", features.backbone.architecture)
+    records = features.records_of(EVERYTHING, method.sources_to_fit)
+    assert method.tuning is not None
+    tuning = Tuning(method.tuning, records, features.lessons(method, EVERYTHING))
+    before = [parameter.clone() for parameter in tuning.layers.parameters()]
+    tuning._train_head(EVERYTHING, 0)
+    assert all(torch.equal(*each) for each in zip(before, tuning.layers.parameters(), strict=True))
+    with torch.no_grad():
+        plain, mirrored = (tuning._vectors(EVERYTHING, np.full(len(TINTS), view)) for view in (0, 1))
+        shares = tuning.head(plain).softmax(dim=1)
+    vectors, targets = torch.cat([plain, mirrored]).numpy(), np.tile(TINTS.targets, 2)
+    regression = LogisticRegression(C=fine_tuning.HEAD_C, tol=1e-8, max_iter=1000).fit(vectors, targets)
+    np.testing.assert_allclose(shares, regression.predict_proba(plain.numpy()), atol=1e-3)
+
+
+def test_an_evaluation_says_where_the_network_stayed_as_it_was(features, monkeypatch):
+    """With losses by hand that make tuning help in the second of two splits alone."""
+    method = parse_method("ft/epochs1+global", features.backbone.architecture)
+    never, helps = [2.0, 2.0], [2.0, 1.0]
+    losses = iter([*never, *never, *never, *helps])
+    monkeypatch.setattr(Tuning, "loss", lambda self, images: next(losses))
+    protocol = Protocol(stratified_splits(TINTS.targets, 2, 12, 0), official=False)
+    report = evaluate_methods([method], features, protocol)
+    (result,) = report.methods
+    assert result.untuned == 1
+    (problem,) = report.problems
+    assert problem.startswith(f"{method.name} is global in 1 of 2 splits: ")
 
 
 # --- interruptions
@@ -363,7 +413,7 @@ def test_the_same_is_learned_after_an_interruption_anywhere(tiny, tmp_path, one_
 
 def test_what_is_finished_is_not_learned_again(features, monkeypatch):
     expected = weights_after(features)
-    monkeypatch.setattr(fine_tuning.Tuning, "_epoch", lambda *args: pytest.fail("it was trained again"))
+    monkeypatch.setattr(Tuning, "_epoch", lambda *args: pytest.fail("it was trained again"))
     np.testing.assert_array_equal(weights_after(features), expected)
     with pytest.raises(BaseException, match="trained again"):
         tuning_of(features, "ft/epochs3+cl", seed=1)
@@ -412,15 +462,18 @@ def test_progress_counts_images_of_at_most_so_many(features):
     seen = []
     tuning_of(features, "ft/epochs2+cl", lambda done, total: seen.append((done, total)))
     kept = len(TINTS) - len(held_out_part(TINTS.targets, 0))
-    total = 2 * (2 * kept + len(TINTS))
+    total = (2 + 2) * (2 * kept + len(TINTS))  # two epochs after two views for the new layer
     assert {whole for _, whole in seen} == {total}
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] <= total
 
 
-@pytest.mark.parametrize(("held_out", "images"), [(0.25, 2 * (2 * 12 + 18)), (0.0, 2 * 18)])
+@pytest.mark.parametrize(("held_out", "images"), [(0.25, (2 + 2) * (2 * 12 + 18)), (0.0, 0)])
 def test_the_time_is_foreseen_from_the_second_batch(features, monkeypatch, held_out, images):
-    """By a clock that counts its readings: 1 for the batch of 16. Two trials differ in the single layer."""
+    """By a clock that counts its readings: 1 for the batch of 16. Two trials differ in the single layer.
+
+    Without held-out images, nothing is tuned.
+    """
     monkeypatch.setattr(fine_tuning, "HELD_OUT", held_out)
     monkeypatch.setattr("time.perf_counter", itertools.count().__next__)
     method = parse_method("ft/epochs2+cl", features.backbone.architecture)
@@ -473,7 +526,7 @@ def test_tuned_weights_load_like_any_others(network, tmp_path):
     method = parse_method("ft/epochs1+global@128", backbone.architecture)
     features = Features(tints(), backbone, method.sources_to_fit, ArrayCache(tmp_path / "cache"))
     path = tmp_path / "tuned.safetensors"
-    write_weights(path, tuned_state(features, method), tints().classes)
+    write_weights(path, tuned_state(features, fitted_tuning(features, method)), tints().classes)
     again = load_backbone(network, path, "cpu", engine="torch")
     assert again.classes == ("red", "green", "blue")
     everything = np.arange(len(features.dataset))
@@ -519,4 +572,4 @@ def test_what_is_the_same_for_all_images_is_not_magnified(pair):
 
 def test_a_method_that_tunes_nothing_makes_no_file(features, tiny):
     with pytest.raises(SettingError, match="write ft"):
-        tuned_state(features, parse_method("global", tiny.architecture))
+        fitted_tuning(features, parse_method("global", tiny.architecture))

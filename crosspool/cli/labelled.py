@@ -198,8 +198,9 @@ def foresee_tuning(features: "Features", method: "Method", images: "NDArray[np.i
     if step is None or not step.epochs:
         return
     records, lessons = features.records_of(images, method.sources_to_fit), features.lessons(method, images)
-    about, longest = plural(len(images), "image"), duration_text(step.foreseen_seconds(records, lessons))
-    complain(f"{method.name}: fine-tuning on {about} takes at most about {longest}.")
+    about, longest = plural(len(images), "image"), step.foreseen_seconds(records, lessons)
+    if longest:
+        complain(f"{method.name}: fine-tuning on {about} takes at most about {duration_text(longest)}.")
 
 
 @contextmanager

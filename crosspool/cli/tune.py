@@ -42,7 +42,7 @@ def tune_command(
     from crosspool.datasets import check_classes
     from crosspool.datasets.dataset import check_taught, training_part
     from crosspool.methods import parse_method
-    from crosspool.tuned_networks import tuned_state, write_weights
+    from crosspool.tuned_networks import fitted_tuning, tuned_state, write_weights
 
     name = f"{METHOD}@{size or structure.spec.preprocessing.size}"
     named = parse_method(name, structure, framing)  # raises before anything is loaded
@@ -58,11 +58,16 @@ def tune_command(
         features = features.restricted_to(check_classes(features.dataset, 1, labelled.on_problem))
         shared.foresee_tuning(features, method, np.arange(len(features.dataset)), labelled.seed)
         with stages_progress() as show:
-            state = tuned_state(features, method, labelled.seed, partial(show, "Tuning"))
+            step = fitted_tuning(features, method, labelled.seed, partial(show, "Tuning"))
+        state = tuned_state(features, step)
         with replacing(path) as temporary:
             write_weights(temporary, state, features.dataset.classes)
     images, classes = plural(len(features.dataset), "image"), plural(len(features.dataset.classes), "class", "classes")
-    typer.echo(f"Wrote {out}: {network.title}, tuned on {images} in {classes}.")
+    if not step.epochs_:
+        typer.echo(f"Wrote {out}: {network.title}, with a new last layer for {images} in {classes}.")
+        print_wrapped("No tuning of the other layers helped on held-out images, so they are as they were.")
+    else:
+        typer.echo(f"Wrote {out}: {network.title}, tuned on {images} in {classes}.")
     print_problems(features.dataset.problems)
     use = ["crosspool", "predict", "IMAGE", "--backbone", labelled.backbone, "--weights", out]
     print_wrapped("Keep BatchNorm frozen if you train it further: the file holds what it adds, and no statistics.")

@@ -126,6 +126,7 @@ def method_json(result: "MethodResult", main: str) -> dict[str, Any]:
         **_attributes(result, "dimensions", "bytes_per_image", "seconds_per_image"),
         "by_split": measured.by_split,
         **({"localised": dict(result.localised)} if result.localised else {}),
+        **({"untuned": result.untuned} if result.untuned else {}),
     }
 
 

@@ -62,6 +62,7 @@ class MethodResult:
     `confusion` is (L, L), rows being the true classes, summed over the splits; None with several labels. `correct` is
     (splits, n): 1 or 0 where an image was tested, NaN where not; None with several labels. `localised` is in which
     share of the test images that show a part it is found, by the names of parts; empty where none is looked for.
+    `untuned` is in how many splits fine-tuning left the network as it was.
     `seconds_per_image` are None where vectors were computed before.
     """
 
@@ -74,6 +75,7 @@ class MethodResult:
     correct: NDArray[np.float64] | None
     outcomes: tuple[Outcome, ...]
     localised: Mapping[str, float] = field(default_factory=dict)
+    untuned: int = 0
 
 
 @dataclass(frozen=True)

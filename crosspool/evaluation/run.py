@@ -19,10 +19,12 @@ from crosspool.evaluation.part_detection import found_parts, mean_shares
 from crosspool.evaluation.protocol import Protocol, file_keys
 from crosspool.evaluation.report import Choice, MethodResult, Outcome, Paired, Report, compared, measures_of, summarised
 from crosspool.features import Features
+from crosspool.fine_tuning import leaves_network
 from crosspool.methods import Method
 from crosspool.methods.wording import CROSS_LAYER_KIND, learns_parts, rivals
 from crosspool.records import compute_record
 from crosspool.svm import DualLinearSVM, VectorFile
+from crosspool.text import plural
 from crosspool.training import encode_into
 
 TIMED_IMAGES = 8
@@ -102,7 +104,7 @@ def report_of(
     official, seed, split = protocol.official, protocol.seed, protocol.splits[0]
     train, test = len(split.train), len(split.test)
     paired = tuple(compared(dataset, results, baselines, seed))
-    problems = (*dataset.problems, *_label_problems(dataset, protocol.splits))
+    problems = (*dataset.problems, *_label_problems(dataset, protocol.splits), *_untuned_problems(results))
     choices = tuple(choices_of(dataset, results, seed, of_all=recommend))
     chosen = [choice.result for choice in choices]
     last = [chosen[-1].name] if chosen else []  # the fully-connected methods' choice, where there is one
@@ -149,13 +151,14 @@ def result_of(
     # An encoder that learns nothing serves all splits.
     groups = [[split] for split in protocol.splits] if method.learns else [protocol.splits]
     encoder, row_bytes = method.encoder(protocol.seed), 0
-    outcomes, found = [], []
+    outcomes, found, untuned = [], [], 0
     for stages, splits in zip(Stages.of(method, len(protocol.splits)), groups, strict=True):
         if method.learns:
             progress(stages.learning, 0, None)
             records = features.records_of(splits[0].train, method.sources_to_fit, step)
             lessons = features.lessons(method, splits[0].train, partial(progress, stages.learning))
             encoder = method.encoder(protocol.seed).fit(records, lessons)
+            untuned += leaves_network(encoder)
         with VectorFile(scratch) as file:
             encode_into(file, method, encoder, features, partial(encoded, stages.encoding))
             progress(stages.training, 0, None)
@@ -173,7 +176,7 @@ def result_of(
     progress(timing_stage(method), 0, None)
     seconds = seconds_per_image(method, encoder, features, step)
     result = summarised(dataset, method.name, outcomes, method.length, row_bytes, seconds, protocol.seed)
-    return replace(result, localised=mean_shares(found))
+    return replace(result, localised=mean_shares(found), untuned=untuned)
 
 
 def _judged(
@@ -240,6 +243,15 @@ def _label_problems(dataset: Dataset, splits: Sequence[Split]) -> tuple[str, ...
         f"The label {name} has no examples or no counterexamples to train on in {count} of {len(splits)} splits; "
         "there all images rank equal."
         for name, count in missed.items()
+    )
+
+
+def _untuned_problems(results: Sequence[MethodResult]) -> tuple[str, ...]:
+    return tuple(
+        f"{result.name} is {result.name.partition('+')[2]} in {result.untuned} of "
+        f"{plural(len(result.outcomes), 'split')}: there, no tuning of the network helped on held-out training images."
+        for result in results
+        if result.untuned
     )
 
 

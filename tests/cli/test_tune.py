@@ -1,23 +1,28 @@
 """`tune` writes weights that every command takes."""
 
+import itertools
 import json
 import re
 
 import pytest
 
 from crosspool.cli import tune
+from crosspool.fine_tuning import Tuning
 from crosspool.samples import FOLDER
 from tests.dataset_trees import lay
 from tests.datasets.test_official import PEOPLE
 
 CAT = str(FOLDER / "cat.jpg")
-SET = ("fieldguide:2:2", "--size", "128", "--device", "cpu")
+FEW = ("fieldguide:2:2", "--size", "128", "--device", "cpu")
+SET = ("fieldguide:4:2", *FEW[1:])
 
 
 @pytest.fixture
 def short(monkeypatch):
-    """One epoch of fine-tuning."""
+    """One epoch of fine-tuning, which seems to help."""
     monkeypatch.setattr(tune, "METHOD", "ft/epochs1+global")
+    losses = itertools.count(0, -1)
+    monkeypatch.setattr(Tuning, "loss", lambda self, images: next(losses))
 
 
 def test_the_file_has_the_classes_and_serves_other_commands(run, works, tmp_path, short):
@@ -32,6 +37,15 @@ def test_the_file_has_the_classes_and_serves_other_commands(run, works, tmp_path
     assert best["label"] in species
     works("maps", CAT, *weights, "--out", tmp_path / "maps.npz")
     assert (tmp_path / "maps.npz").exists()
+
+
+def test_too_few_images_leave_all_but_the_last_layer_as_it_is(run, tmp_path):
+    """None of two images a class can be held out, to see whether tuning helps."""
+    path = tmp_path / "tuned.safetensors"
+    status, text, err = run("tune", *FEW, "--out", path)
+    assert (status, err) == (0, "")
+    assert f"Wrote {path}: EfficientNet-Lite0, with a new last layer for " in text
+    assert "No tuning of the other layers helped on held-out images, so they are as they were." in " ".join(text.split())
 
 
 def test_what_has_no_fully_connected_layer_is_refused_at_once(fails, tmp_path):
