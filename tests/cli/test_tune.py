@@ -45,7 +45,7 @@ def test_too_few_images_leave_all_but_the_last_layer_as_it_is(run, tmp_path):
     status, text, err = run("tune", *FEW, "--out", path)
     assert (status, err) == (0, "")
     assert f"Wrote {path}: EfficientNet-Lite0, with a new last layer for " in text
-    assert "No tuning of the other layers helped on held-out images, so they are as they were." in " ".join(text.split())
+    assert "No tuning of the other layers helped on held-out images" in " ".join(text.split())
 
 
 def test_what_has_no_fully_connected_layer_is_refused_at_once(fails, tmp_path):
