@@ -97,7 +97,7 @@ _add(
     visualise.visualise_channels_command,
     "Make images of what channels look for.",
     "--out what-channels-look-for",
-    "--backbone alexnet --pair features.10 --channels 0,5,12-20 --out alexnet",
+    "-b alexnet --channels 0,5,12-20 --out alexnet",
 )
 _add(localise.localise_command, "Measure how well maps find parts of generated birds.", "--size 448")
 _add(
@@ -113,19 +113,20 @@ _add(
     reproduce.reproduce_command,
     "Run the paper's table on a published data set.",
     "table1 --data CUB_200_2011 --out reproduced",
-    "table1 --data CUB_200_2011 --out reproduced --rows CL-45,CNN-Global",
+    "table1 --data CUB_200_2011 --out reproduced --rows CL-45",
 )
 _add(
     extract.extract_command,
     "Compute the features of very many images into a store.",
     "photos/ --out store",
-    "s3://bucket/photos --out s3://bucket/store --method gem@448 --ray auto",
+    "fieldguide --out store --method gem@448",
+    "s3://me/photos --out s3://me/store --workers 16 --ray auto",
 )
 _add(
     search.search_command,
     "Find the images of a store that are most like one.",
     "cat.jpg --features store",
-    "cat.jpg --features s3://bucket/store --top 5 --out alike.png",
+    "cat.jpg --features s3://me/store --top 5 --out alike.png",
 )
 _add(train.train_command, "Train a classifier on your own images.", "birds.zip --method cl@448 --out birds.safetensors")
 _add(
@@ -151,7 +152,7 @@ _add(
     faithfulness.faithfulness_command,
     "Measure whether explanations are true.",
     "birds.zip",
-    "fieldguide --method cl@448 --splits 10 --train-size 0.5 --out results",
+    "fieldguide --method cl@448 --splits 10 --out results",
     "photos/ --pixels 6 --fill mean",
 )
 _add(

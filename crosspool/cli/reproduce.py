@@ -3,7 +3,7 @@
 import hashlib
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,24 +13,55 @@ from crosspool.cli.console import complain, print_json, print_results
 from crosspool.cli.inputs import file_checksum
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder
-from crosspool.errors import BackboneError, SettingError
+from crosspool.errors import BackboneError, DatasetError, SettingError
 from crosspool.evaluation.command import option_words
+from crosspool.evaluation.paper import BEST, TABLE_1, Published
 
-if TYPE_CHECKING:
-    from crosspool.evaluation.paper import Published
-
-DATA_HELP = "The unpacked folder of CUB-200-2011, MIT-67, PASCAL VOC 2007 or Attributes of People."
+DATA_HELP = f"The unpacked folder of one of the paper's data sets: {', '.join(BEST)}."
 OUT_HELP = "A folder for the result of each row; the same command continues from there."
-ROWS_HELP = "The rows to run, by their names in the paper, with commas between."
+ROWS_HELP = f"The rows to run, with commas between, of {', '.join(row.name for row in TABLE_1)}."
 BOX_HELP = "Crop the birds of CUB-200-2011 to their bounding boxes."
+
+
+def _checked_data(folder: str) -> str:
+    if not os.path.isdir(os.path.expanduser(folder)):
+        from crosspool.datasets.catalogue import similar_path
+
+        meant = similar_path(os.path.expanduser(folder))
+        advice = f"did you mean {meant}?" if meant else f"name {DATA_HELP[0].lower()}{DATA_HELP[1:]}"
+        raise DatasetError(f"There is no folder {folder!r}; {advice}")
+    return folder
+
+
+def chosen_rows(rows: str | None) -> list[Published]:
+    """The rows of these names. Raises SettingError for a name that the table does not have."""
+    by_name = {row.name.lower(): row for row in TABLE_1}
+    if rows is None:
+        return list(TABLE_1)
+    named = [name.strip() for name in rows.split(",") if name.strip()]
+    for name in named:
+        if name.lower() not in by_name:
+            raise SettingError(f"The table has no row {name!r}; it has {', '.join(row.name for row in TABLE_1)}.")
+    if not named:
+        raise SettingError("Name at least one row, or leave out --rows.")
+    return [by_name[name] for name in dict.fromkeys(name.lower() for name in named)]
+
+
+def _checked_rows(rows: str | None) -> str | None:
+    chosen_rows(rows)
+    return rows
+
+
+DATA = option("DIR", DATA_HELP, callback=_checked_data)
+ROWS = option("R1,R2,...", ROWS_HELP, default="all", callback=_checked_rows)
 
 
 def reproduce_command(
     table: Annotated[Literal["table1"], typer.Argument(help="The table of the paper.")],
     *,
-    data: Annotated[str, option("DIR", DATA_HELP)],
+    data: Annotated[str, DATA],
     out: Annotated[str, option("DIR", OUT_HELP, "--out", "-o")],
-    rows: Annotated[str | None, option("R1,R2,...", ROWS_HELP, default="all")] = None,
+    rows: Annotated[str | None, ROWS] = None,
     weights: options.Weights = None,
     device: options.Device = "auto",
     engine: options.Engine = "auto",
@@ -45,10 +76,9 @@ def reproduce_command(
     """
     from crosspool.backbones import spec_of
     from crosspool.datasets import open_dataset
-    from crosspool.evaluation.paper import TABLE_1
     from crosspool.evaluation.reproduction import NETWORK, expect_published, file_name, reproduce, reproduction_sections
 
-    chosen = _chosen(rows, TABLE_1)
+    chosen = chosen_rows(rows)
     folder, dataset = checked_folder(out), open_dataset(data, bounding_box=bounding_box)
     assert folder is not None
     expect_published(dataset)
@@ -65,7 +95,7 @@ def reproduce_command(
     named = option_words(weights=weights, cache=cache, **dict(zip(("device", "engine"), own, strict=True)))
     words = [os.path.abspath(os.path.expanduser(data)), *named, *option_words(bounding_box=bounding_box)]
 
-    def announce(row: "Published", number: int) -> None:
+    def announce(row: Published, number: int) -> None:
         complain(f"Row {number + 1} of {len(chosen)}: {row.name} ({row.method})")
 
     try:
@@ -78,17 +108,3 @@ def reproduce_command(
         return
     files = [file_name(row) for row in chosen]
     print_results([dataset.layout], reproduction_sections(dataset, results), dataset.problems, folder, files)
-
-
-def _chosen(rows: str | None, table: "tuple[Published, ...]") -> "list[Published]":
-    """The rows of these names. Raises SettingError for a name that the table does not have."""
-    by_name = {row.name.lower(): row for row in table}
-    if rows is None:
-        return list(table)
-    named = [name.strip() for name in rows.split(",") if name.strip()]
-    for name in named:
-        if name.lower() not in by_name:
-            raise SettingError(f"The table has no row {name!r}; it has {', '.join(row.name for row in table)}.")
-    if not named:
-        raise SettingError("Name at least one row, or leave out --rows.")
-    return [by_name[name] for name in dict.fromkeys(name.lower() for name in named)]

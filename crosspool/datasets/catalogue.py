@@ -134,6 +134,19 @@ def _unknown(spec: str) -> DatasetError:
     if key is not None:
         return DatasetError(f"{spec!r} was not found; did you mean {TORCHVISION}:{key}?")
     near = difflib.get_close_matches(spec.lower(), built_in_names(), n=1, cutoff=0.8)
+    meant = near[0] if near else similar_path(os.path.expanduser(spec))
     names = ", ".join(built_in_names())
-    advice = f"did you mean {near[0]}?" if near else f"name a folder, a ZIP, or one of {names}."
+    advice = f"did you mean {meant}?" if meant else f"name a folder, a ZIP, or one of {names}."
     return DatasetError(f"{spec!r} was not found; {advice}")
+
+
+def similar_path(path: str) -> str | None:
+    """The folder or ZIP beside a missing path whose name is most like its own, if there is one."""
+    folder, name = os.path.split(os.path.normpath(path))
+    try:
+        beside = [entry.name for entry in os.scandir(folder or ".") if entry.is_dir() or entry.name.endswith(".zip")]
+    except (OSError, ValueError):  # no such folder, or a name that none can have
+        return None
+    by_lower_case = {each.lower(): each for each in beside}
+    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.8)
+    return os.path.join(folder, by_lower_case[near[0]]) if near else None

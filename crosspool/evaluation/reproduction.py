@@ -140,7 +140,10 @@ def expect_published(dataset: Dataset) -> None:
     """Raise DatasetError where this is none of the data sets of the paper, with its published split."""
     if dataset.name not in BEST or dataset.official is None:
         known = ", ".join(BEST)
-        raise DatasetError(f"{dataset.name} is not one of the paper's data sets with its published split: {known}.")
+        raise DatasetError(
+            f"{dataset.name} is not one of the paper's data sets with its published split; name the unpacked folder of "
+            f"one of {known}."
+        )
 
 
 def reproduction_sections(dataset: Dataset, rows: Sequence[Row]) -> list[Section]:

@@ -29,6 +29,7 @@ from crosspool import doctor, framing
 from crosspool.backbones import DEFAULT, weights
 from crosspool.backbones.backbone import Backbone
 from crosspool.cli import options
+from crosspool.cli.app import app
 from crosspool.cli.console import print_table, print_wrapped
 from crosspool.cli.maps import strongest
 from crosspool.cli.networks import shortened
@@ -43,10 +44,7 @@ from crosspool.text import Column
 ROOT = Path(__file__).resolve().parents[2]
 CAT, ESPRESSO = str(FOLDER / "cat.jpg"), str(FOLDER / "espresso.jpg")
 UNTRAINED_ALEXNET = ("--backbone", "alexnet", "--weights", "untrained")
-COMMANDS = (
-    *("backbones", "pairs", "predict", "maps", "pool", "localise", "evaluate", "train", "classify", "explain"),
-    *("inspect", "serve", "fetch", "doctor", "tune"),
-)
+COMMANDS = [str(command.name) for command in app.registered_commands]
 
 
 @pytest.fixture(autouse=True)
@@ -425,6 +423,8 @@ def test_mistakes_in_arguments_are_found_before_torch_is_loaded(tmp_path) -> Non
         "extract no-folder/*.tar --out store": "no-folder/*.tar has no images; ",
         "extract no-table.csv --out store": "no-table.csv cannot be read (No such file or directory)",
         "extract {cat} --out store --method vlat": "There is no method 'vlat'; did you mean vlad?",
+        "reproduce table1 --data no-folder --out out": "There is no folder 'no-folder'; name the unpacked folder of ",
+        "reproduce table1 --data . --out out --rows CL-9": "The table has no row 'CL-9'; it has CNN-Global, ",
         "faithfulness fieldguide --channels 0": "--channels is a share in percent, above 0 and below 100, not 0.",
     }
     code = (

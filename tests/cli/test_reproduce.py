@@ -261,6 +261,19 @@ def test_a_process_of_its_own(tmp_path, monkeypatch, capsys):
     assert (finished.status, finished.out.split()[0]) == (0, "crosspool")
 
 
+def test_the_help_lists_the_rows(works):
+    text = " ".join(works("reproduce", "--help").split())
+    assert ", ".join(row.name for row in TABLE_1) in text
+
+
+def test_folders_that_are_no_data_set_of_the_paper(fails, tmp_path):
+    lay(tmp_path, {"CUB_200_2011/a/1.png": b"", "CUB_200_2011/b/1.png": b""})
+    sentence = fails(*reproduced(tmp_path / "CUB_200_201", tmp_path / "out"))
+    assert sentence.endswith(f"; did you mean {tmp_path}/CUB_200_2011?")
+    assert "; name the unpacked folder of one of" in fails(*reproduced("fieldguide", tmp_path / "out"))
+    assert "; name the unpacked folder of one of" in fails(*reproduced(tmp_path / "CUB_200_2011", tmp_path / "out"))
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [

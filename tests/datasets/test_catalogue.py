@@ -77,6 +77,7 @@ def test_a_folder_of_that_name_is_written_as_a_path(guide, tmp_path, monkeypatch
         ("", "'' was not found"),
         ("~nobody-of-that-name/set", "'~nobody-of-that-name/set' was not found"),
         ("nul\0", "'nul\\x00' was not found"),
+        ("nul\0/set", "'nul\\x00/set' was not found"),
         ("Flowers-102", "'Flowers-102' was not found; did you mean torchvision:flowers102"),
         ("torchvision:cifar10", "There is no torchvision:cifar10 here; choose one of caltech101, "),
         ("torchvision", "There is no torchvision: here"),
@@ -86,6 +87,15 @@ def test_unknown_data_sets(spec, message):
     with pytest.raises(DatasetError) as caught:
         open_dataset(spec)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("Cub_200_2001", "CUB_200_2011"), ("photoes/", "photos"), ("birds.zpi", "birds.zip")]
+)
+def test_a_mistyped_folder_or_zip(tmp_path, typed, meant):
+    lay(tmp_path, {"CUB_200_2011/images.txt": b"", "photos/a.txt": b"", "birds.zip": b"", "cub_200_2001.txt": b""})
+    with pytest.raises(DatasetError, match=rf"was not found; did you mean {tmp_path}/{meant}\?$"):
+        open_dataset(f"{tmp_path}/{typed}")
 
 
 @pytest.mark.parametrize(
