@@ -98,15 +98,22 @@ def belongs_to(torch: str, torchvision: str) -> bool:
 
 
 def _operators(name: str) -> Check:
-    from crosspool.backbones.torchvision_guard import declared_operators
+    import torch
+
+    from crosspool.backbones.torchvision_guard import declared_operators, torchvision
 
     if declared_operators is None:
         return Check(name, "ok", "the compiled operators load")
-    advice = (
-        "torch and torchvision come from different builds (CPU and CUDA). crosspool works like this; for "
-        "torchvision's own box operators install both again from one index."
+    found = (
+        f"those of torchvision {torchvision.__version__} do not load beside torch {torch.__version__}; crosspool does "
+        "without them"
     )
-    return Check(name, "warn", "the compiled operators do not load; crosspool declares two of them itself", advice)
+    builds = "CPU builds" if shutil.which("nvidia-smi") is None else "CUDA builds"
+    advice = (
+        "The two packages are of different builds. There is nothing to do for crosspool; for torchvision's own box "
+        f"operators, install the {builds} of both (https://pytorch.org/get-started/locally)."
+    )
+    return Check(name, "warn", found, advice)
 
 
 def _device(name: str) -> Check:

@@ -101,6 +101,14 @@ def test_operators_that_do_not_load_are_a_warning(monkeypatch, declared) -> None
     monkeypatch.setattr(torchvision_guard, "declared_operators", declared)
     check = only(doctor._operators)
     assert (check.state, bool(check.advice)) == (("ok", False) if declared is None else ("warn", True))
+    assert declared is None or f"beside torch {torch.__version__}" in check.found
+
+
+@pytest.mark.parametrize(("driver", "builds"), [(None, "the CPU builds"), ("/usr/bin/nvidia-smi", "the CUDA builds")])
+def test_the_builds_that_fit_the_machine_are_named(monkeypatch, driver, builds) -> None:
+    monkeypatch.setattr(torchvision_guard, "declared_operators", object())
+    monkeypatch.setattr("shutil.which", lambda name: driver)
+    assert builds in only(doctor._operators).advice
 
 
 def test_a_driver_without_a_gpu_build_is_a_warning(monkeypatch) -> None:

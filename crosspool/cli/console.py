@@ -30,12 +30,14 @@ def print_json(document: Any) -> None:
     typer.echo(json_text(document, indent=2, ensure_ascii=not unicode))
 
 
-def print_table(columns: Sequence[Column], elsewhere: str = "--json has all") -> None:
+def print_table(
+    columns: Sequence[Column], elsewhere: str = "--json has all", *, width_in_file: int = ANY_WIDTH
+) -> None:
     """Print a table, without the optional columns that do not fit the terminal.
 
-    `elsewhere` says where those are. In a file or a pipe, a table may have any width.
+    `elsewhere` says where those are. In a file or a pipe, a table may be `width_in_file` wide.
     """
-    console = Console(highlight=False, width=None if _has_width() else ANY_WIDTH)
+    console = Console(highlight=False, width=None if _has_width() else width_in_file)
     visible, left_out = list(columns), list[str]()
     while not _fits(visible, console) and any(column.optional for column in visible):
         last = max(visible, key=lambda column: column.optional)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crosspool.cli.console import print_json, print_table, print_wrapped
+from crosspool.cli.console import FILE_WIDTH, print_json, print_table, print_wrapped
 from crosspool.cli.options import DEFAULT_BACKBONE, BackboneName, Json, Size, option
 from crosspool.cli.progress import download_progress
 from crosspool.errors import BackboneError
@@ -153,7 +153,8 @@ def doctor_command(json: Json = False) -> None:
     else:
         states = [check.state.upper() if check.state == "fail" else check.state for check in checks]
         names, findings = [check.name for check in checks], [check.found for check in checks]
-        print_table([Column("state", states), Column("check", names), Column("found", findings)])
+        columns = [Column("state", states), Column("check", names), Column("found", findings)]
+        print_table(columns, width_in_file=FILE_WIDTH)
         for check in checks:
             if check.advice:
                 typer.echo()

@@ -846,6 +846,12 @@ def test_fetch_of_included_or_unknown_weights(works, fails) -> None:
     assert "did you mean resnet50" in fails("fetch", "resnet5O")
 
 
+def test_doctor_fits_a_file(run, monkeypatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr(doctor, "CHECKS", doctor.CHECKS[:3])
+    assert lines_fit(run("doctor")[1])
+
+
 def test_doctor_reports_faults_in_its_output_and_status(run, monkeypatch) -> None:
     status, out, err = run("doctor", "--json")
     report = json.loads(out)
