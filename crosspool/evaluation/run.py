@@ -38,6 +38,7 @@ class Stages(NamedTuple):
     learning: str
     encoding: str
     training: str
+    finding: str
     learning_anew: str
 
     @classmethod
@@ -50,6 +51,7 @@ class Stages(NamedTuple):
                 f"Learning {name}{place}",
                 f"Encoding with {name}{place}",
                 f"Training support vector machines on {name}{place}",
+                f"Finding parts in test images with {name}{place}",
                 f"Learning {name} anew within the training images{place}",
             )
             for place in places
@@ -165,6 +167,8 @@ def result_of(
             kernel, row_bytes = file.unit_kernel(step), file.row_bytes
         for split in splits:
             outcomes.append(Outcome(split, scores_of(dataset, split, kernel, protocol.C)))
+            if method.needs_parts and method.learns:
+                progress(stages.finding, 0, None)
             found.append(found_parts(method, encoder, features, split, step))
             step()
             if inner:

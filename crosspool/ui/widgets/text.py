@@ -7,7 +7,8 @@ from crosspool.text import cell_name, cells_name, counted_cells, number, printab
 __all__ = ["as_it_is", "cell_name", "cells_name", "counted_cells", "file_stem", "number", "signed", "written_sum"]
 
 MARKDOWN_CHARACTERS = "\\`*_{}[]()<>#+-.!|$:~&"
-_PARTS = re.compile(r"([\s|`]+)")  # between which there is no address; a code span may not hold them
+# Between which there is no address: a code span may not hold the first ones, and a comma after a word is no part of it.
+_PARTS = re.compile(r"([\s|`]+|,(?=\s))")
 _ADDRESS = re.compile(r"@|www\.|https?:|mailto:|xmpp:", re.IGNORECASE)
 
 

@@ -13,6 +13,7 @@ from crosspool.ui.widgets.text import as_it_is, file_stem, number
         ("# head\n\n- item", r"\# head\\n\\n\- item"),  # on one line: a line break would end the element around it
         ("鳥_1.jpg", r"鳥\_1\.jpg"),
         ("birds4-cl@448.safetensors", "`birds4-cl@448.safetensors`"),  # GitHub's Markdown would write to that address
+        ("Learning fv@448, split 1", "Learning `fv@448`, split 1"),
         ("a_b www.x.org|http://y `c@d", r"a\_b `www.x.org`\|`http://y` \``c@d`"),
     ],
 )
