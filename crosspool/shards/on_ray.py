@@ -1,14 +1,16 @@
 """The driver for many machines: Ray's actors, each with the network, which compute a shard at a time.
 
-Nodes may come and go. What a lost actor was computing is given to another one, a few times at most.
+Nodes may come and go. What a lost actor was computing is given to another one: a few times at most, or many times where
+it went with its node.
 """
 
 import time
 from collections.abc import Generator
+from functools import cached_property
 from typing import Any
 
 from crosspool.errors import CrosspoolError, SettingError
-from crosspool.shards.extraction import Job, Task, counted
+from crosspool.shards.extraction import Extractor, Job, Task, counted
 from crosspool.shards.schedule import Schedule
 
 MEMORY = 2 * 2**30  # bytes that Ray reserves for an actor
@@ -29,7 +31,8 @@ def extract_on_ray(schedule: Schedule, address: str, workers: int | None, gpus: 
         float: The seconds that it took to start, or to join the cluster.
 
     Raises:
-        SettingError: Ray is not installed or cannot be reached, or a shard fails again and again.
+        SettingError: Ray is not installed or cannot be reached, the cluster's Python cannot import crosspool, or a
+            shard fails again and again.
     """
     try:
         import ray
@@ -49,10 +52,20 @@ def extract_on_ray(schedule: Schedule, address: str, workers: int | None, gpus: 
 
 
 class _Actor:
-    """What an actor does; it holds the network once."""
+    """What an actor does; it holds the network once. To make one fails only where crosspool cannot be imported."""
 
     def __init__(self, job: Job) -> None:
-        self._extractor = job.extractor()
+        self._job = job
+
+    @cached_property
+    def _extractor(self) -> Extractor:
+        return self._job.extractor()
+
+    def node(self) -> str:
+        """The node that it is on."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
 
     def do(self, work: Any) -> Generator[int]:
         """Do some work. Yields now and then how many more images are done."""
@@ -68,6 +81,7 @@ class _Crew:
         self._new = ray.remote(_Actor).options(**options)
         self._job = ray.put(schedule.job)
         self._idle: list[Any] = []
+        self._nodes: dict[Any, Any] = {}  # what each actor's node will be
         self._busy: dict[Any, tuple[Any, int]] = {}  # the actor and the number of its work, by what it yields
         self._looked = 0.0
 
@@ -93,7 +107,9 @@ class _Crew:
             needed = "GPU" if self._gpus else "processor"
             raise SettingError(f"The Ray cluster has no {needed}; add a machine that has one.")
         wanted = min(room, self._workers or room) - len(self._idle) - len(self._busy)
-        self._idle += [self._new.remote(self._job) for _ in range(wanted)]
+        new = [self._new.remote(self._job) for _ in range(wanted)]
+        self._nodes |= {actor: actor.node.remote() for actor in new}
+        self._idle += new
 
     def _take(self, stream: Any) -> None:
         """Hear what an actor has done, or that it is gone."""
@@ -109,10 +125,24 @@ class _Crew:
                 raise SettingError(str(error.cause)) from error
             self._lose(stream, f"{error.cause}")
         except self._ray.exceptions.RayError as error:
-            self._lose(stream, f"its actor was lost ({type(error).__name__})")
+            if getattr(error, "actor_init_failed", False):
+                reason = str(error).strip().splitlines()[-1]
+                problem = f"The Python of the Ray cluster cannot import crosspool ({reason})"
+                raise SettingError(f"{problem}; install the same version on each of its machines.") from error
+            reason = f"its actor was lost ({type(error).__name__})"
+            self._lose(stream, reason, is_to_blame=self._is_there(self._nodes[actor]))
 
-    def _lose(self, stream: Any, reason: str) -> None:
+    def _is_there(self, node: Any) -> bool:
+        """Whether an actor has begun on a node that is still there."""
+        try:
+            name = self._ray.get(node)
+        except self._ray.exceptions.RayError:
+            return False
+        return any(each["Alive"] and each["NodeID"] == name for each in self._ray.nodes())
+
+    def _lose(self, stream: Any, reason: str, *, is_to_blame: bool = True) -> None:
         actor, number = self._busy.pop(stream)
+        del self._nodes[actor]
         self._ray.kill(actor)
         self._looked = 0.0  # another one takes its place at once
-        self._schedule.fail(number, reason)
+        self._schedule.fail(number, reason, is_to_blame=is_to_blame)

@@ -11,6 +11,7 @@ from crosspool.shards.listing import Listing
 from crosspool.shards.plan import LEARNED
 
 ATTEMPTS = 3  # at a shard, by workers that end in the middle of it
+LOSSES = 30  # of a shard's workers, with the machines that they are on
 LEARNING = -1  # the number of what is done before any shard
 
 Work = Task | tuple[Sample, ...]
@@ -32,7 +33,7 @@ class Schedule:
         random.SystemRandom().shuffle(self._open)
         self._learning = [] if LEARNED in there else [LEARNING]
         self._under_way: Counter[int] = Counter()  # the images that are done of each
-        self._attempts: Counter[int] = Counter()
+        self._failures: Counter[tuple[int, bool]] = Counter()  # by number, and whether it was to blame
         self.done = job.plan.images - sum(len(job.plan.places(number)) for number in self._open)
         self.images = job.plan.images + (len(self.sample) if self._learning else 0)
 
@@ -68,14 +69,15 @@ class Schedule:
         """What was under way is done."""
         del self._under_way[number]
 
-    def fail(self, number: int, reason: str) -> None:
-        """Begin something again later. Raises SettingError after too many attempts."""
+    def fail(self, number: int, reason: str, *, is_to_blame: bool = True) -> None:
+        """Begin something again later. Raises SettingError after too many failures, more where it is not to blame."""
         self._advance(-self._under_way.pop(number))
-        self._attempts[number] += 1
-        if self._attempts[number] >= ATTEMPTS:
+        self._failures[number, is_to_blame] += 1
+        most = ATTEMPTS if is_to_blame else LOSSES
+        if self._failures[number, is_to_blame] >= most:
             what = "What is learned first" if number == LEARNING else f"Shard {number}"
             raise SettingError(
-                f"{what} failed {ATTEMPTS} times, the last time as {reason}; the shards that are done stay, and the "
+                f"{what} failed {most} times, the last time as {reason}; the shards that are done stay, and the "
                 "same command goes on from them."
             )
         (self._learning if number == LEARNING else self._open).append(number)

@@ -13,7 +13,7 @@ from crosspool.errors import SettingError
 from crosspool.shards.extraction import Task
 from crosspool.shards.local import extract_locally
 from crosspool.shards.plan import LEARNED
-from crosspool.shards.schedule import ATTEMPTS, LEARNING, Schedule
+from crosspool.shards.schedule import ATTEMPTS, LEARNING, LOSSES, Schedule
 from tests.shards.conftest import IMAGES, SHARD, checksums
 
 OPTIONS = ("--method", "gem@128", "--shard", str(SHARD), "--engine", "torch", "--device", "cpu", "--workers", "1")
@@ -112,6 +112,16 @@ def test_what_fails_is_begun_again_a_few_times(schedule, advanced):
     with pytest.raises(SettingError, match="What is learned first failed 3 times, the last time as its process ended"):
         schedule.fail(LEARNING, "its process ended")
     assert advanced == [3, -3] * ATTEMPTS
+
+
+def test_a_machine_that_goes_is_not_a_fault_of_its_shard(schedule):
+    for _ in range(ATTEMPTS - 1):
+        schedule.fail(schedule.next()[0], "its process ended")
+    for _ in range(LOSSES - 1):
+        schedule.fail(schedule.next()[0], "its machine went", is_to_blame=False)
+    schedule.next()
+    with pytest.raises(SettingError, match=f"failed {LOSSES} times, the last time as its machine went"):
+        schedule.fail(LEARNING, "its machine went", is_to_blame=False)
 
 
 def test_what_another_driver_has_done_is_not_done_again(job, schedule, advanced):

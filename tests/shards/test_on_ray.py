@@ -1,8 +1,11 @@
 """Actors of a Ray cluster of two simulated machines, one of which is taken away; the store comes out the same."""
 
+from dataclasses import replace
+
 import pytest
 
 from crosspool.errors import SettingError
+from crosspool.shards import schedule as schedules
 from crosspool.shards.on_ray import extract_on_ray
 from crosspool.shards.schedule import Schedule
 from tests.shards.conftest import IMAGES, checksums
@@ -20,7 +23,9 @@ def cluster():
     cluster.shutdown()
 
 
-def test_a_machine_is_taken_away_and_another_one_comes(job, undisturbed, cluster, capsys):
+def test_a_machine_is_taken_away_and_another_one_comes(job, undisturbed, cluster, capsys, monkeypatch):
+    """The shard that it was at is not to blame, or this would be one failure too many."""
+    monkeypatch.setattr(schedules, "ATTEMPTS", 1)
     job, listing = job
     machines = [cluster.add_node(num_cpus=1) for _ in range(2)]
     done: list[int] = []
@@ -42,3 +47,20 @@ def test_a_machine_is_taken_away_and_another_one_comes(job, undisturbed, cluster
 def test_a_cluster_that_is_not_there_is_one_sentence(job):
     with pytest.raises(SettingError, match="Ray cannot be reached at"):
         extract_on_ray(Schedule(job[0], job[1], print), "127.0.0.1:1", None)
+
+
+def test_a_network_that_an_actor_cannot_load_is_its_sentence(job, cluster):
+    cluster.add_node(num_cpus=1)
+    without = replace(job[0], weights="/no-such-folder/own.safetensors")
+    with pytest.raises(SettingError, match=r"^/no-such-folder/own\.safetensors was not found"):
+        extract_on_ray(Schedule(without, job[1], lambda count: None), cluster.address, None)
+
+
+def test_machines_without_crosspool_are_one_sentence(job, monkeypatch, tmp_path_factory, request):
+    """Neither this folder nor PYTHONPATH tells the cluster's Python where the package is."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    cluster = request.getfixturevalue("cluster")
+    cluster.add_node(num_cpus=1)
+    with pytest.raises(SettingError, match="cannot import crosspool"):
+        extract_on_ray(Schedule(job[0], job[1], lambda count: None), cluster.address, None)
