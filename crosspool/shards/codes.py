@@ -1,46 +1,58 @@
 """Short codes of long vectors: bits that differ in about as many places as the angle between the vectors says.
 
-Each bit says on which side of a plane a vector lies (Charikar, STOC 2002). The planes are sparse and random (Li, Hastie
-and Church, KDD 2006), and pass where half of a sample of vectors lies on each side, so that every bit tells something.
+Each bit says on which side of a plane a vector lies (Charikar, STOC 2002). The planes are random in the directions in
+which a sample of vectors differs most, as what differs in others is mostly noise to which bits would go (Gong and
+Lazebnik, CVPR 2011), and pass where half of the sample lies on each side, so that every bit tells something.
 """
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import DataDimensionalityWarning
-from sklearn.random_projection import SparseRandomProjection
+from sklearn.utils.extmath import randomized_svd
 
 from crosspool.encoding import unpack_ternary
 
 Codes = NDArray[np.uint64]
+DIRECTIONS = 64  # at most
+LEAST_SPREAD = 1e-5  # in a direction, of the length of the sample; what is below is rounding
+MOST_NUMBERS = 2**27  # of the sample that is learned from: 512 MiB, twice
 CHUNK = 2**16  # codes compared at a time, so that little memory is needed beside them
 
 
 @dataclass(frozen=True)
 class Sketch:
-    """A function from vectors of `length` numbers to codes; `thresholds`, (bits,), are where its planes pass."""
+    """A function from vectors to codes.
 
-    length: int
-    seed: int
+    `directions`, (d, length), are those in which a sample of vectors differs most, and `thresholds`, (bits,), where the
+    planes pass that are drawn among them by `seed`.
+    """
+
+    directions: NDArray[np.float32]
     thresholds: NDArray[np.float32]
-    _planes: Any = field(init=False, repr=False, compare=False)
+    seed: int
+    _planes: NDArray[np.float32] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_planes", _planes(self.length, len(self.thresholds), self.seed))
+        object.__setattr__(self, "_planes", _planes(len(self.thresholds), len(self.directions), self.seed))
 
     @classmethod
     def learned(cls, vectors: Iterable[NDArray[np.float32]], length: int, bits: int, seed: int) -> Self:
-        """A sketch whose thresholds are the medians of the projections of some vectors, each (length,)."""
-        planes = _planes(length, bits, seed)
-        return cls(length, seed, np.median([planes @ vector for vector in vectors], axis=0).astype(np.float32))
+        """A sketch for vectors like these, each (length,), of which so many are looked at as fit into memory."""
+        sample = np.stack(list(islice(vectors, max(1, MOST_NUMBERS // length))))
+        count = min(DIRECTIONS, *sample.shape)
+        _, spread, found = randomized_svd(sample - sample.mean(axis=0), count, random_state=seed)
+        directions = found[spread > LEAST_SPREAD * np.linalg.norm(sample)].astype(np.float32)
+        through_origin = cls(directions, np.zeros(bits, np.float32), seed)
+        thresholds = np.median([through_origin.above(vector[None])[0] for vector in sample], axis=0)
+        return cls(directions, thresholds.astype(np.float32), seed)
 
     def above(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """How far vectors, (n, length), lie above each plane: (n, bits)."""
-        return np.asarray((self._planes @ vectors.T).T - self.thresholds)
+        return np.asarray(vectors @ self.directions.T @ self._planes.T - self.thresholds)
 
     def codes(self, vectors: NDArray[np.float32]) -> Codes:
         """The codes of vectors, (n, length): (n, bits / 64)."""
@@ -52,12 +64,9 @@ def as_codes(above: NDArray[np.float32]) -> Codes:
     return np.ascontiguousarray(np.packbits(above > 0, axis=1, bitorder="little")).view("<u8")
 
 
-def _planes(length: int, bits: int, seed: int) -> Any:
-    """The planes' normals as a sparse matrix, (bits, length)."""
-    projection = SparseRandomProjection(bits, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataDimensionalityWarning)  # there may be more bits than numbers
-        return projection.fit(np.zeros((1, length), np.float32)).components_.astype(np.float32)
+def _planes(bits: int, directions: int, seed: int) -> NDArray[np.float32]:
+    """The normals of random planes, (bits, directions)."""
+    return np.random.default_rng(seed).standard_normal((bits, directions), np.float32)
 
 
 def distances(codes: Codes, code: Codes) -> NDArray[np.uint16]:

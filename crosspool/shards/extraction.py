@@ -35,7 +35,7 @@ from crosspool.shards.place import Place
 from crosspool.shards.plan import LEARNED, Plan
 from crosspool.shards.rows import Row, Shape, ShardWriter
 
-THRESHOLDS = "thresholds"
+DIRECTIONS, THRESHOLDS = "code directions", "code thresholds"
 COUNT_SECONDS = 0.5  # between two counts of images that are done
 
 
@@ -112,16 +112,17 @@ class Extractor:
             self.encoder.fit(records)
             vectors = (self._describer.describe(self.encoder, record).vector for record in records)
             sketch = Sketch.learned(map(self._numbers, vectors), self.method.length, self.plan.bits, self.plan.seed)
-        arrays = {THRESHOLDS: sketch.thresholds, **learned_arrays(self.encoder)}
+        of_codes = {DIRECTIONS: sketch.directions, THRESHOLDS: sketch.thresholds}
+        arrays = {**of_codes, **learned_arrays(self.encoder)}
         with self.place.new_file(LEARNED) as path:
             path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
     def recall(self) -> bool:
         """Take over what was learned; False where nothing was yet. Raises ModelError where it is damaged."""
-        thresholds = recalled(self.place, self.encoder, self.backbone.architecture)
-        if thresholds is None:
+        arrays = recalled(self.place, self.encoder, self.backbone.architecture)
+        if arrays is None:
             return False
-        self._sketch = Sketch(self.method.length, self.plan.seed, thresholds)
+        self._sketch = Sketch(arrays[DIRECTIONS], arrays[THRESHOLDS], self.plan.seed)
         return True
 
     # --- one image
@@ -192,21 +193,22 @@ class Extractor:
         return numbers
 
 
-def recalled(place: Place, encoder: Encoder, network: Architecture) -> NDArray[np.float32] | None:
-    """Let an encoder know what was learned for a store, and return the thresholds of its codes.
+def recalled(place: Place, encoder: Encoder, network: Architecture) -> dict[str, NDArray[np.float32]] | None:
+    """Let an encoder know what was learned for a store, and return this, and what was learned for its codes.
 
     None where nothing was learned yet. Raises ModelError where it is damaged.
     """
     try:
         arrays = load(place.read(LEARNED))
         restore_learned(encoder, arrays, network)
-        thresholds: NDArray[np.float32] = arrays[THRESHOLDS]
+        if missing := {DIRECTIONS, THRESHOLDS} - arrays.keys():
+            raise KeyError(*sorted(missing))
     except FileNotFoundError:
         return None
     except (SafetensorError, ModelError, KeyError, ValueError) as error:
         problem = f"{place.address}/{LEARNED} is damaged ({error})"
         raise ModelError(f"{problem}; delete it, and run the command again.") from error
-    return thresholds
+    return arrays
 
 
 def counted(steps: Iterable[None]) -> Iterator[int]:

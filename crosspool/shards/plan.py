@@ -24,8 +24,7 @@ from crosspool.strict_json import json_text
 PLAN, IMAGES, LEARNED = "plan.json", "images.parquet", "learned.safetensors"
 FORMAT = "crosspool store 1"
 SHARD = 1000  # images
-SAMPLE = 512  # images that a method learns from,
-SAMPLE_FOR_CODES = 128  # or, where it learns nothing, the codes alone
+SAMPLE = 512  # images that a method and the codes are learned from
 BITS = 1024  # of a short code
 THUMBNAIL = 160  # pixels, the longer side of a small image
 _FREE = {"name", "layout", "problems"}  # what a plan says for people: another one may say it otherwise
@@ -179,7 +178,6 @@ def plan_of(listing: Listing, method: Method, backbone: Backbone, shard: int, se
     if method.is_taught or method.reads_parts:
         problem = f"{method.name} learns from classes or annotated parts, of which a store knows little"
         raise SettingError(f"{problem}; take a method that does without, such as cl or gem.")
-    wanted = SAMPLE if method.learns else SAMPLE_FOR_CODES
     return Plan(
         name=listing.name, layout=listing.layout, problems=list(listing.problems), images=len(listing),
         listing=listing.checksum, classes=list(listing.classes), shard=shard, method=method.name,
@@ -187,7 +185,7 @@ def plan_of(listing: Listing, method: Method, backbone: Backbone, shard: int, se
         weights=Path(backbone.weights).name, fingerprint=backbone.fingerprint,
         others={name: backbone.of(name).fingerprint for name in method.networks},
         engine=_settled(backbone, method), device=backbone.device.type, seed=seed,
-        sample=min(wanted, len(listing)), versions=versions(),
+        sample=min(SAMPLE, len(listing)), versions=versions(),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from crosspool.datasets import Sample
 from crosspool.encoding import VALUES_PER_BYTE
 from crosspool.methods import parse_method
 from crosspool.shards.codes import Sketch, as_numbers
-from crosspool.shards.extraction import THRESHOLDS, Extractor, sample_of, task_of
+from crosspool.shards.extraction import DIRECTIONS, THRESHOLDS, Extractor, sample_of, task_of
 from crosspool.shards.listing import Listing
 from crosspool.shards.place import Place
 from crosspool.shards.plan import IMAGES, LEARNED, PLAN, Plan, agree_on, plan_of
@@ -48,13 +48,13 @@ def written(folder, vectors, labels=None, splits=None, *, unread=(), **settings)
     """
     plan, place = plan_by_hand(len(vectors), classes=_classes(labels), **settings), Place(str(folder))
     length = vectors.shape[1] * (VALUES_PER_BYTE if vectors.dtype == np.uint8 else 1)
-    sketch = Sketch(length, plan.seed, np.zeros(plan.bits, np.float32))
+    sketch = Sketch(np.eye(length, dtype=np.float32), np.zeros(plan.bits, np.float32), plan.seed)
     codes = sketch.codes(as_numbers(vectors, length))
     shape = Shape(vectors[0].nbytes, plan.bits // 8, 0)
     place.prepare()
     place.write_once(PLAN, plan.model_dump_json().encode())
     place.write_once(IMAGES, _listed(len(vectors)))
-    place.write_once(LEARNED, save({THRESHOLDS: sketch.thresholds}))
+    place.write_once(LEARNED, save({DIRECTIONS: sketch.directions, THRESHOLDS: sketch.thresholds}))
     for number in range(plan.shards):
         with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, shape) as writer:
             for each in plan.places(number):

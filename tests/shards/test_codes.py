@@ -9,14 +9,15 @@ from crosspool.encoding import pack_ternary
 from crosspool.shards import codes
 from crosspool.shards.codes import Sketch, as_codes, as_numbers, distances, likenesses
 
-LENGTH, BITS = 2000, 1024
-PLAIN = Sketch(LENGTH, 5, np.zeros(BITS, np.float32))
+LENGTH, BITS = 200, 1024
+EVERY, ZEROS = np.eye(LENGTH, dtype=np.float32), np.zeros(BITS, np.float32)
+PLAIN = Sketch(EVERY, ZEROS, seed=5)
 
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, np.pi))
 def test_as_many_bits_differ_as_the_angle_says(seed, angle):
-    """The share is angle / pi, within five standard errors of a binomial one and three bits, as planes are sparse."""
+    """The share is angle / pi, within five standard errors of a binomial one and three bits."""
     first, other = np.linalg.qr(np.random.default_rng(seed).standard_normal((LENGTH, 2)))[0].T
     second = np.cos(angle) * first + np.sin(angle) * other
     code, turned = PLAIN.codes(np.stack([first, second]).astype(np.float32))
@@ -29,9 +30,10 @@ def test_learned_thresholds_halve_the_sample():
     """Whatever is common to all vectors, of which half of the bits would say nothing otherwise."""
     vectors = np.random.default_rng(0).standard_normal((101, 300)).astype(np.float32) + 5
     learned = Sketch.learned(vectors, 300, 128, seed=1)
-    bits = np.unpackbits(learned.codes(vectors).view(np.uint8), axis=1)
+    alone = np.concatenate([learned.codes(vector[None]) for vector in vectors])
+    bits = np.unpackbits(alone.view(np.uint8), axis=1)
     assert (bits.sum(axis=0) == 50).all()  # the median itself is not above it
-    plain = np.unpackbits(Sketch(300, 1, np.zeros(128, np.float32)).codes(vectors).view(np.uint8), axis=1)
+    plain = np.unpackbits(Sketch(learned.directions, ZEROS[:128], 1).codes(vectors).view(np.uint8), axis=1)
     assert np.abs(plain.mean(axis=0) - 0.5).mean() > 0.3
 
 
@@ -40,14 +42,36 @@ def test_the_same_seed_gives_the_same_code_alone_or_among_others():
     together = PLAIN.codes(vectors)
     assert together.shape == (7, BITS // 64)
     for vector, code in zip(vectors, together, strict=True):
-        np.testing.assert_array_equal(Sketch(LENGTH, 5, PLAIN.thresholds).codes(vector[None])[0], code)
-    other = Sketch(LENGTH, 6, PLAIN.thresholds).codes(vectors)
+        np.testing.assert_array_equal(Sketch(EVERY, ZEROS, 5).codes(vector[None])[0], code)
+    other = Sketch(EVERY, ZEROS, 6).codes(vectors)
     assert not (together == other).all(axis=1).any()
 
 
-@pytest.mark.filterwarnings("error::UserWarning")  # scikit-learn's, that the vectors are not made shorter
-def test_there_may_be_more_bits_than_numbers():
-    assert Sketch(5, 0, np.zeros(64, np.float32)).codes(np.eye(5, dtype=np.float32)).shape == (5, 1)
+def test_the_directions_are_those_in_which_the_sample_differs_most(monkeypatch):
+    """Those of an eigendecomposition of its covariance; what differs less is left out."""
+    monkeypatch.setattr(codes, "DIRECTIONS", 3)
+    generator = np.random.default_rng(0)
+    spread = np.array([0, 9, 1, 7, 0.5, 8, 0.2])
+    sample = (generator.standard_normal((50, 7)) * spread + 100).astype(np.float32)
+    learned = Sketch.learned(sample, 7, 64, seed=0)
+    _, vectors = np.linalg.eigh(np.cov(sample.astype(np.float64).T))
+    within = np.abs(learned.directions @ vectors[:, -1:-4:-1])
+    np.testing.assert_allclose(within, np.eye(3), atol=1e-3)
+
+
+def test_a_sample_is_cut_to_what_fits_into_memory(monkeypatch):
+    vectors = np.random.default_rng(0).standard_normal((20, 10)).astype(np.float32)
+    monkeypatch.setattr(codes, "MOST_NUMBERS", 129)
+    cut, few = (Sketch.learned(iter(each), 10, 64, 0) for each in (vectors, vectors[:12]))
+    np.testing.assert_array_equal(cut.thresholds, few.thresholds)
+
+
+@pytest.mark.parametrize(("count", "length"), [(1, 5), (2, 5), (5, 1), (3, 3)])
+def test_a_sample_may_be_as_small_as_one_vector(count, length):
+    vectors = np.random.default_rng(0).standard_normal((count, length)).astype(np.float32)
+    learned = Sketch.learned(vectors, length, 64, 0)
+    assert np.isfinite(learned.directions).all()
+    assert learned.codes(vectors).shape == (count, 1)
 
 
 def test_distances_are_counted_bit_by_bit(monkeypatch):

@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from crosspool.backbones import UNTRAINED, load
 from crosspool.datasets import Sample
@@ -132,7 +133,8 @@ def test_maps_of_more_cells_than_16_bits_count_are_refused(tiny, tmp_path, monke
 def test_codes_are_those_of_the_vectors(tiny, tmp_path):
     store = extracted(tiny, tmp_path, "cl/ternary")
     values = as_numbers(vectors_of(store), 180)
-    sketch = Sketch.learned(values, 180, store.plan.bits, store.plan.seed)
+    with threadpool_limits(1):  # as it is learned
+        sketch = Sketch.learned(values, 180, store.plan.bits, store.plan.seed)
     assert (store.codes() == np.concatenate([sketch.codes(value[None]) for value in values])).all()
 
 

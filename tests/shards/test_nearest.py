@@ -15,7 +15,7 @@ from tests.shards.stores import checksum_of, written
 
 COUNT, LENGTH = 23, 40
 TERNARY = {"method": "cl@128/ternary"}
-SKETCH = Sketch(LENGTH, 0, np.zeros(64, np.float32))  # that of stores by hand
+SKETCH = Sketch(np.eye(LENGTH, dtype=np.float32), np.zeros(64, np.float32), 0)  # that of stores by hand
 
 
 def vectors_of(seed, is_packed=False):
