@@ -28,7 +28,7 @@ METHODS_HELP = (
     "scfv, vlad; annotated parts: parts-rcnn, dpd, dpd-cnn; fine-tuned: ft+METHOD. Each takes a size in pixels, and "
     "most a layer pair and options, as in cl:features.10@448/pca64; see docs/methods.md."
 )
-USUAL_METHODS = "cl at twice the network's own size; global at both, and between"
+USUAL_METHODS = "cl at twice the network's own input size; global at that, at its own, and at one between"
 RECOMMENDABLE = ("gem@{fine}", "isqrt@{fine}")
 OF_TWO_NETWORKS = (
     "cl@{fine}+cl@{fine}[{other}]", "gem@{fine}+gem@{fine}[{other}]", "global@{between}+global@{between}[{other}]"

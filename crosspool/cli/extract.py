@@ -43,7 +43,7 @@ def extract_command(
     out: Annotated[str, option("STORE", OUT_HELP, "--out", "-o")],
     method: Annotated[str | None, METHOD] = None,
     workers: Annotated[int | None, option("N", WORKERS_HELP, min=1, max=1024, default="one for each core")] = None,
-    ray: Annotated[str | None, option("ADDRESS", RAY_HELP)] = None,
+    ray: Annotated[str | None, option("ADDRESS", RAY_HELP, default="processes of this machine")] = None,
     gpus_per_worker: Annotated[float, option("G", GPUS_HELP, min=0, max=64)] = 0.0,
     shard: Annotated[int, option("N", SHARD_HELP, min=1, max=1_000_000)] = 1000,
     framing: shared.WholeFraming = "squash",
@@ -57,8 +57,8 @@ def extract_command(
     """Compute the features of very many images into a store, a file for each shard of them.
 
     The same command goes on where an earlier one was interrupted, and several may work on one store at once: a shard's
-    file appears whole, and once. An image that cannot be read is a row that says why. Train, test and search with
-    crosspool train --features, evaluate and search --features.
+    file appears whole, and once. An image that cannot be read becomes a row that says why. The store is for
+    crosspool evaluate STORE, and for train and search with --features STORE.
     """
     if gpus_per_worker and ray is None:
         raise SettingError("--gpus-per-worker is for Ray's actors; add --ray ADDRESS, or take --device cuda.")

@@ -70,7 +70,7 @@ DATASET_HELP = (
     "(generated, IMAGES of each class), or torchvision:NAME."
 )
 STORED_HELP = f"{DATASET_HELP[:-1]}; or a store that crosspool extract made, here or elsewhere."
-PROBLEM_HELP = "Images that cannot be read, classes with too few images: name them and skip them, or stop."
+PROBLEM_HELP = "With images that cannot be read, and classes with too few images: name and skip them, or stop."
 DOWNLOAD_HELP = "Download torchvision:NAME if it is missing; nothing else ever is."
 ROOT_HELP = "Where torchvision's data sets are, or will be."
 LAYOUT_HELP = (
@@ -80,6 +80,7 @@ LAYOUT_HELP = (
 )
 BOX_HELP = "Crop the birds of CUB-200-2011 to their bounding boxes."
 CACHE_HELP = "Where the network's features are kept."
+CACHE_DEFAULT = "$CROSSPOOL_CACHE, or the user's cache folder"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class LabelledOptions:
     root: Annotated[str, option("FOLDER", ROOT_HELP)] = DATA_ROOT
     bounding_box: Annotated[bool, typer.Option("--bounding-box", help=BOX_HELP)] = False
     layout: Annotated[Literal["auto", "classes", "parts"], typer.Option(help=LAYOUT_HELP)] = "auto"
-    cache: Annotated[str | None, option("FOLDER", CACHE_HELP, default="$CROSSPOOL_CACHE, or the user's")] = None
+    cache: Annotated[str | None, option("FOLDER", CACHE_HELP, default=CACHE_DEFAULT)] = None
 
     def open_dataset(self) -> "Dataset":
         from crosspool.datasets import open_dataset
@@ -172,7 +173,7 @@ class LabelledOptions:
 class OptionalLabelledOptions(LabelledOptions):
     """The same where something else may stand in for labelled images, which are then an empty name."""
 
-    dataset: Annotated[str, typer.Argument(metavar="[DATASET]", help=DATASET_HELP, callback=_checked_if_given)] = ""
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP, callback=_checked_if_given)] = ""
 
 
 @dataclass(frozen=True)

@@ -136,10 +136,11 @@ Classes = Annotated[
 ]
 ImageFile = Annotated[str, typer.Argument(metavar="IMAGE", help="An image file.", callback=_checked_image)]
 Images = Annotated[list[str], typer.Argument(metavar="IMAGES", help="One or more image files.")]
-Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1 or mps.")]
+DEVICE_HELP = "What to compute on: auto, cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."
+Device = Annotated[str, option("DEVICE", DEVICE_HELP)]
 ENGINE_HELP = (
-    "What computes; auto: torch, or ONNX Runtime on a CPU where it is faster and there is much to compute. bfloat16: "
-    "torch with 16 bits, for processors with units for them; it says how much the network's outputs differ."
+    "What runs the network. auto: torch, or ONNX Runtime on a CPU where it is faster and there is much to compute; "
+    "bfloat16: torch in 16 bits, for processors made for them; it says by how much the network's outputs differ."
 )
 Engine = Annotated[EngineChoice, typer.Option(help=ENGINE_HELP)]
 Size = Annotated[int | None, size_option("the network's own")]

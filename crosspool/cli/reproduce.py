@@ -11,6 +11,7 @@ from crosspool import __version__
 from crosspool.cli import options
 from crosspool.cli.console import complain, print_json, print_results
 from crosspool.cli.inputs import file_checksum
+from crosspool.cli.labelled import CACHE_DEFAULT
 from crosspool.cli.options import Json, option
 from crosspool.cli.outputs import checked_folder
 from crosspool.errors import BackboneError, DatasetError, SettingError
@@ -66,7 +67,7 @@ def reproduce_command(
     device: options.Device = "auto",
     engine: options.Engine = "auto",
     bounding_box: Annotated[bool, typer.Option("--bounding-box", help=BOX_HELP)] = False,
-    cache: Annotated[str | None, option("DIR", "Where features are kept.", default="the user's")] = None,
+    cache: Annotated[str | None, option("DIR", "Where features are kept.", default=CACHE_DEFAULT)] = None,
     json: Json = False,
 ) -> None:
     """Run every system of the paper's table on its published split, and set ours beside the paper's figures.

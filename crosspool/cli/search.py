@@ -24,7 +24,7 @@ TOP_HELP = "How many images to list."
 EXACT_HELP = "Compare the vectors of all images, not of those alone whose short codes are nearest."
 OUT_HELP = "A .png, .pdf or .svg figure: the images found, and where in yours the likeness lies."
 WEIGHTS_HELP = "The network's weights, if the store was made with your own."
-DEVICE = option("DEVICE", "auto, cpu, cuda, cuda:1 or mps.", default="that of the store")
+DEVICE = option("DEVICE", options.DEVICE_HELP, default="that of the store")
 
 
 def search_command(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SolverChoice = Literal["exact", "blocks", "auto"]
 SOLVER_HELP = (
-    "How a store's vectors are learned from. exact: on the inner products of all, in memory; blocks: block by block, "
+    "How to learn from a store's vectors. exact: on the inner products of all, in memory; blocks: block by block, "
     "for very many; auto: exact where they fit into memory."
 )
 Solver = Annotated[SolverChoice, typer.Option(help=SOLVER_HELP)]

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from crosspool.framing import Framing
 
 FEATURES_HELP = "Train on the vectors of a store that crosspool extract made, instead of on images."
-METHOD = methods_option("METHOD", "One of the methods of crosspool evaluate, such as cl@448.", "--method", "-m")
+METHOD_HELP = "One of the methods of crosspool evaluate, such as cl@448; needed without --features."
+METHOD = methods_option("METHOD", METHOD_HELP, "--method", "-m")
 
 
 def train_command(

@@ -44,6 +44,7 @@ from crosspool.methods.grammar import METHOD_OPTIONS
 from crosspool.svm import VectorFile
 from crosspool.text import human_bytes
 from crosspool.training import train_classifier
+from tests.cli.conftest import settled
 from tests.images import png, tinted
 
 CLASSES = ("blue $x$", "green", "red")
@@ -74,17 +75,10 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def settled(cache):
-    """The terminal's width, one cache for all tests, torch on one core, and fewer repetitions."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLUMNS", "80")
-        patch.setenv("CROSSPOOL_CACHE", str(cache))
-        patch.setattr("crosspool.evaluation.run.TIMED_IMAGES", 1)
+def around(cache):
+    with settled(80, cache) as patch:
         patch.setattr("crosspool.backbones.load_backbone", functools.cache(load_backbone))
         yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from crosspool.backbones import architecture
 from crosspool.cli.faithfulness import chosen_methods, drawings
 from crosspool.datasets import open_dataset
 from crosspool.datasets.fieldguide.guide import image_and_masks
+from tests.cli.conftest import settled
 from tests.images import png, tinted
 
 QUICK = ("--method", "sum@128", "--splits", 2, "--train-size", 4, "--pixels", 1)
@@ -27,14 +28,12 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def settled(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLUMNS", "100")
-        patch.setenv("CROSSPOOL_CACHE", str(tmp_path_factory.mktemp("cache")))
+def around(tmp_path_factory):
+    with settled(100, tmp_path_factory.mktemp("cache")):
         yield
 
 
-def test_tables_files_and_the_command_that_reproduces_them(images, works, tmp_path, one_core) -> None:
+def test_tables_files_and_the_command_that_reproduces_them(images, works, tmp_path) -> None:
     folder = tmp_path / "out"
     printed = works("faithfulness", images, *QUICK, "--out", folder)
     assert "8 images, 2 classes. EfficientNet-Lite0, squash framing. sum@128" in printed

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from crosspool.backbones import DEFAULT, load_backbone
-from crosspool.cli import main
 from crosspool.shards import learning
 from crosspool.shards.listing import list_images
+from tests.cli.conftest import settled
 from tests.cli.test_evaluate import write_images
 from tests.shards.stores import extracted, written
 from tests.shards.test_learning import separable
@@ -21,15 +20,9 @@ SPLITS = ("--splits", 3, "--train-size", 6, "--seed", 2)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def settled(tmp_path_factory):
-    """Wide output, one cache, and torch on one core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLUMNS", "200")
-        patch.setenv("CROSSPOOL_CACHE", str(tmp_path_factory.mktemp("cache")))
+def around(tmp_path_factory):
+    with settled(200, tmp_path_factory.mktemp("cache")):
         yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +37,6 @@ def images(tmp_path_factory):
 def store(images, tmp_path_factory):
     backbone = load_backbone(DEFAULT, device="cpu", engine="torch")
     return Path(extracted(tmp_path_factory.mktemp("store"), list_images(str(images)), backbone, METHOD).place.address)
-
-
-@pytest.fixture
-def run(capsys):
-    def command(*arguments):
-        status = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return command
 
 
 def about_method(document):
