@@ -27,10 +27,10 @@ from crosspool.shards.store import Store
 from crosspool.strict_json import json_text
 from crosspool.whole_files import whole_file
 
-FORMAT = 1  # to be increased when the same store is arranged otherwise
+FORMAT = 2  # to be increased when the same store is arranged otherwise
 BLOCK, CHANNEL_BLOCK = 4096, 64  # images, and channels, that are computed with at a time
 REFERENCES = 512  # images that all others are compared with, to find those that are like none
-COPY_BITS = 32  # of 1,024 that near-copies differ in at most: an angle of 6 degrees
+COPY_BITS = 32  # of 1,024 that near-copies differ in at most: an angle of 6 degrees where images differ most
 KINDS = {"peak": "<f2", "energy": "<f2", "cell": "<u2"}
 READY = "ready.json"
 

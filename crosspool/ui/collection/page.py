@@ -48,11 +48,11 @@ EMPTY = {
 }
 ABOUT = {
     "map": "Images with the highest {peak} of map {map} first; the frame is around the patch where it has its peak.",
-    "like": "The number says how alike the two images' vectors are, by their short codes: 1 is the same vector, and 0 "
-    "no more alike than two images at random.",
+    "like": "The number says how alike the two images are in what images differ in most, by their short codes: 1 is "
+    "the same, and 0 no more alike than two images at random.",
     "copies": "Groups of images whose short codes differ by 3 % at most, the largest group first.",
-    "outliers": "The number says how like the most similar of 512 other images each is, by their short codes: 1 is the "
-    "same vector, and 0 no more alike than two images at random.",
+    "outliers": "The number says how like the most similar of 512 other images each is, in what images differ in most, "
+    "by their short codes: 1 is the same, and 0 no more alike than two images at random.",
 }
 
 
