@@ -66,6 +66,7 @@ def _train_on_images(method: str, out: str, framing: "Framing", labelled: shared
     structure = architecture(labelled.backbone)  # before what takes seconds to import
     from crosspool.datasets import check_classes
     from crosspool.datasets.dataset import check_taught, training_part
+    from crosspool.fine_tuning import leaves_network
     from crosspool.methods import parse_method
     from crosspool.training import train_classifier
 
@@ -96,7 +97,9 @@ def _train_on_images(method: str, out: str, framing: "Framing", labelled: shared
             )  # fmt: skip
         with replacing(path) as temporary:
             classifier.save(temporary)
-    _report(out, classifier, network.title, features.dataset, whole)
+    untuned = "No tuning of the network helped on held-out images, so it is as it was."
+    remarks = [untuned] if leaves_network(classifier.encoder) else []
+    _report(out, classifier, network.title, features.dataset, whole, remarks)
     options = labelled.spelled_out(framing, labelled.cache)
     evaluate = shlex.join(["crosspool", "evaluate", labelled.dataset, "--methods", chosen.name, *options])
     use = ["crosspool", "classify", "IMAGE", "--model", out, *labelled.network_words()]

@@ -48,6 +48,11 @@ def test_too_few_images_leave_all_but_the_last_layer_as_it_is(run, tmp_path):
     assert "No tuning of the other layers helped on held-out images" in " ".join(text.split())
 
 
+def test_a_classifier_says_where_the_network_stayed_as_it_was(works, tmp_path):
+    text = works("train", *FEW[:1], *FEW[-2:], "--method", "ft+global@128", "--out", tmp_path / "model.safetensors")
+    assert "No tuning of the network helped on held-out images, so it is as it was." in text
+
+
 def test_what_has_no_fully_connected_layer_is_refused_at_once(fails, tmp_path):
     sentence = fails("tune", *SET, "--backbone", "squeezenet1_1", "--out", tmp_path / "tuned.safetensors")
     assert "no fully-connected layer" in sentence
