@@ -34,6 +34,23 @@ def torch_alone(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="module")
+def tiny():
+    """A small network with random weights."""
+    from crosspool.backbones import UNTRAINED, load
+    from tests.networks import small_network, spec_for
+
+    return load(spec_for(small_network), UNTRAINED, "cpu")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A cache of features for the tests of a file."""
+    from crosspool.cache import ArrayCache
+
+    return ArrayCache(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory):
     """The address of the app."""

@@ -14,7 +14,6 @@ from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch_file
 
 from crosspool.backbones import load_backbone
-from crosspool.cache import ArrayCache
 from crosspool.classifier_files import FORMAT, HEADER, LONGEST_HEADER, file_bytes, read
 from crosspool.classifiers import TrainedClassifier, assembled_classifier, load_classifier
 from crosspool.datasets import UNKNOWN
@@ -52,11 +51,6 @@ def labelled(multi_label):
 @pytest.fixture(scope="module")
 def lite0():
     return load_backbone(device="cpu")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return ArrayCache(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")

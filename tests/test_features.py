@@ -21,12 +21,6 @@ from tests.cache_entries import write_all
 from tests.images import dataset_of, noise, png, tints
 from tests.networks import sample, small_network, spec_for
 
-
-@pytest.fixture(scope="module")
-def tiny():
-    return load(spec_for(small_network), UNTRAINED, "cpu")
-
-
 PAIR = (Source("relu", 128, "whole", "squash"), Source("relu_1", 128, "whole", "squash"))
 TILES = Source("relu_1", 256, "tiles", "squash")
 JITTER = Source("mean", 128, "jitter", "squash")

@@ -20,11 +20,6 @@ from tests.networks import small_network, spec_for
 SOURCES = [Source(name, 128, "whole", "squash") for name in (COLOURS, GRADIENTS)]
 
 
-@pytest.fixture(scope="module")
-def tiny():
-    return load(spec_for(small_network), UNTRAINED, "cpu")
-
-
 def test_the_gradient_across_an_edge_is_where_the_edge_is():
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[:, 36:] = 255

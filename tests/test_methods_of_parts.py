@@ -7,8 +7,6 @@ from functools import partial
 import numpy as np
 import pytest
 
-from crosspool.backbones import UNTRAINED, load
-from crosspool.cache import ArrayCache
 from crosspool.classifiers import load_classifier
 from crosspool.datasets.dataset import Annotation
 from crosspool.datasets.fieldguide.guide import fieldguide
@@ -24,22 +22,12 @@ from crosspool.star_model import ROUNDS
 from crosspool.training import train_classifier
 from tests.dataset_trees import annotation
 from tests.images import dataset_of, noise, png
-from tests.networks import SAMPLES, small_network, spec_for
+from tests.networks import SAMPLES
 
 BIRDS = fieldguide(1, size=128)
 EVERYTHING = np.arange(len(BIRDS))
 TRAIN = EVERYTHING[:12:2]
 CAT = str(SAMPLES / "cat.jpg")
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return load(spec_for(small_network), UNTRAINED, "cpu")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return ArrayCache(tmp_path_factory.mktemp("cache"))
 
 
 # --- names

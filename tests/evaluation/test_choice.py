@@ -5,9 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crosspool.backbones import UNTRAINED, load
 from crosspool.backbones.structure import architecture_of
-from crosspool.cache import ArrayCache
 from crosspool.datasets import Split
 from crosspool.encoding import LearnedStep
 from crosspool.evaluation.choice import choices_of, inner_count, inner_splits, needing_choice, recommended
@@ -25,16 +23,6 @@ from tests.networks import small_network, spec_for
 TINTS = tints(each=8)
 PROTOCOL = Protocol(stratified_splits(TINTS.targets, 3, 15, 0), official=False)
 KEYS = [str(index) for index in range(len(TINTS))]
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return load(spec_for(small_network), UNTRAINED, "cpu")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return ArrayCache(tmp_path_factory.mktemp("cache"))
 
 
 def evaluated(tiny, cache, names, dataset=TINTS, **options):

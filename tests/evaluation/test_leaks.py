@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crosspool.backbones import UNTRAINED, load
 from crosspool.cache import ArrayCache
 from crosspool.codebooks import FisherVector, SparseFisherVector, Vlad
 from crosspool.datasets import Dataset
@@ -20,7 +19,6 @@ from crosspool.guidance import GuidedPooling
 from crosspool.methods import parse_methods
 from crosspool.svm import DualLinearSVM, VectorFile
 from tests.images import dataset_of, noise, png, tints
-from tests.networks import small_network, spec_for
 
 METHODS = (
     "cl/pca3,cl/pca3/ternary,cl+global,cl/pca2+sum,fv/gaussians2/pca2,vlad/centres2/pca2,scfv/atoms2/pca2/local,"
@@ -29,16 +27,6 @@ METHODS = (
 TINTS = tints(each=6)
 PROTOCOL = Protocol(stratified_splits(TINTS.targets, 1, 9, 0), official=False)
 (SPLIT,) = PROTOCOL.splits
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return load(spec_for(small_network), UNTRAINED, "cpu")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return ArrayCache(tmp_path_factory.mktemp("cache"))
 
 
 def with_noise_for(indices):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crosspool.backbones import UNTRAINED, load
 from crosspool.cache import ArrayCache
 from crosspool.datasets import Split
 from crosspool.datasets.fieldguide.guide import fieldguide
@@ -17,15 +16,9 @@ from crosspool.evaluation.tables import _parts_found
 from crosspool.features import Features
 from crosspool.methods import parse_methods
 from crosspool.parts.rcnn import DetectedParts
-from tests.networks import small_network, spec_for
 
 BIRDS = fieldguide(2, size=128)
 SPLIT = Split(np.arange(0, 24, 2), np.arange(1, 24, 2))
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return load(spec_for(small_network), UNTRAINED, "cpu")
 
 
 @pytest.fixture

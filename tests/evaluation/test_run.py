@@ -5,7 +5,6 @@ import pytest
 from torch import nn
 
 from crosspool.backbones import load
-from crosspool.cache import ArrayCache
 from crosspool.datasets import UNKNOWN, Split
 from crosspool.errors import SettingError
 from crosspool.evaluation.metrics import mean_average_precision
@@ -32,11 +31,6 @@ def small():
 @pytest.fixture(scope="module")
 def backbone():
     return load(spec_for(small), "untrained", "cpu")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return ArrayCache(tmp_path_factory.mktemp("cache"))
 
 
 def ready(dataset, backbone, cache, names=METHODS):
