@@ -170,6 +170,17 @@ def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
 # --- tar archives
 
 
+@dataclass(frozen=True)
+class _FileInTar(FileInFolder):
+    """An image in one of several tar files, which may have others of the same names; `tar` is the file's own."""
+
+    tar: str
+
+    @property
+    def name(self) -> str:
+        return posixpath.join(self.tar, super().name)
+
+
 def _of_tars(source: str) -> Listing:
     fs, pattern = file_system(source)
     with _explained(source):
@@ -178,7 +189,7 @@ def _of_tars(source: str) -> Listing:
     labels: dict[str, str] = {}
     for path in paths:
         with _explained(path):
-            _index_tar(fs, path, members, labels, prefix=posixpath.basename(path) if len(paths) > 1 else "")
+            _index_tar(fs, path, members, labels, tar=posixpath.basename(path) if len(paths) > 1 else "")
     name = posixpath.splitext(posixpath.basename(pattern))[0]
     if not labels:
         folders = {member.parts[:depth] for member in members for depth in range(1, len(member.parts))}
@@ -194,7 +205,7 @@ def _of_tars(source: str) -> Listing:
     return Listing(name, samples, own, (None,) * len(samples), layout, problems)
 
 
-def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str, str], prefix: str) -> None:
+def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str, str], tar: str) -> None:
     """Add the images of a tar archive, and what its small files say of their labels."""
     try:
         with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
@@ -202,14 +213,15 @@ def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str
                 inside = posixpath.normpath(member.name)
                 if not member.isfile() or any(map(named_files.is_hidden, inside.split("/"))):
                     continue
-                name = posixpath.join(prefix, printable(inside))
+                path_inside = printable(inside)
+                name = posixpath.join(tar, path_inside)
                 stem, suffix = posixpath.splitext(name)
                 if suffix in LABEL_SUFFIXES:
                     text = cast(Any, archive.extractfile(member)).read(4096)
                     labels[stem] = printable(text.decode("utf-8", "replace").strip())
                 elif named_files.is_image(name):
                     span = partial(_span, fs, path, member.offset_data, member.offset_data + member.size)
-                    members.append(FileInFolder(tuple(name.split("/")), partial(_read, span, name)))
+                    members.append(_FileInTar(tuple(path_inside.split("/")), partial(_read, span, name), tar))
     except tarfile.TarError as error:
         problem = f"{path} is no plain tar file ({error})"
         raise DatasetError(f"{problem}; unpack it, or make it again without compression.") from error

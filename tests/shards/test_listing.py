@@ -86,6 +86,22 @@ def test_a_tar_file_of_class_folders(tmp_path):
     assert described(list_images(str(tmp_path / "set.tar"))) == LABELLED
 
 
+def test_tar_files_are_no_classes(tmp_path):
+    """Several have the same classes, and may have images of the same names."""
+    tar(tmp_path / "0.tar", {"red/b.png": RED, "blue/a.png": BLUE})
+    tar(tmp_path / "1.tar", {"red/b.png": BLUE})
+    listing = list_images(str(tmp_path / "*.tar"))
+    assert described(listing) == [
+        ("0.tar/blue/a.png", "blue", BLUE), ("0.tar/red/b.png", "red", RED), ("1.tar/red/b.png", "red", BLUE),
+    ]  # fmt: skip
+
+
+def test_images_in_tar_files_without_folders_have_no_labels(tmp_path):
+    tar(tmp_path / "0.tar", {"a.png": BLUE})
+    tar(tmp_path / "1.tar", {"a.png": RED})
+    assert described(list_images(str(tmp_path / "*.tar"))) == [("0.tar/a.png", None, BLUE), ("1.tar/a.png", None, RED)]
+
+
 def test_a_compressed_tar_file_is_refused(tmp_path):
     (tmp_path / "set.tar").write_bytes(b"\x1f\x8b" + bytes(2000))
     with pytest.raises(DatasetError, match="make it again without compression"):
