@@ -5,9 +5,11 @@ file system finds them in its usual places.
 """
 
 import hashlib
+import io
 import os
 import posixpath
 import tarfile
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -235,35 +237,63 @@ def _span(fs: Any, path: str, start: int, stop: int) -> bytes:
 
 
 def _of_table(source: str, suffix: str) -> Listing:
-    import pandas as pd
-
     fs, path = file_system(source)
-    with _explained(source), fs.open(path, "rb") as file:
-        if suffix == ".parquet":
-            table = pd.read_parquet(file)
-        else:
-            table = pd.read_csv(file, sep="\t" if suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+    with _explained(source):
+        data = fs.cat_file(path)
+    table = _table(data, suffix, source)
     addresses = _column(table, PATH_COLUMNS, source)
     if addresses is None:
         expected = ", ".join(PATH_COLUMNS)
         raise DatasetError(f"{source} has no column of images; name one of its columns {expected}.")
     labels = _column(table, LABEL_COLUMNS, source)
     folder = source.rsplit("/", 1)[0] if "/" in source else "."
-    names = [str(value).strip() for value in addresses]
-    samples = tuple(Sample(name, _reader(_absolute(name, folder), name)) for name in names)
-    own = tuple(str(value) or None for value in labels) if labels is not None else (None,) * len(samples)
+    rows = zip(addresses, labels or [None] * len(addresses), strict=True)
+    named = [(address, label) for address, label in rows if address is not None]
+    samples = tuple(_sample(address, folder) for address, _ in named)
+    own = tuple(None if label is None else printable(label) for _, label in named)
     layout = f"A table of {plural(len(samples), 'image')}" + (", with labels." if labels is not None else ".")
+    nameless = len(addresses) - len(named)
+    left_out = plural(nameless, "row is left out, as it names", "rows are left out, as they name")
+    problems = (f"{left_out} no image.",) if nameless else ()
     stem = posixpath.splitext(posixpath.basename(path))[0]
-    return Listing(stem, samples, own, (None,) * len(samples), layout)
+    return Listing(stem, samples, own, (None,) * len(samples), layout, problems)
 
 
-def _column(table: Any, names: Iterable[str], source: str) -> list[Any] | None:
-    """The values of the one column with such a name; None without any."""
+def _table(data: bytes, suffix: str, source: str) -> Any:
+    """A table from the bytes of its file. Raises DatasetError where a row has more cells than the first."""
+    import pandas as pd
+
+    file, separator = io.BytesIO(data), "\t" if suffix == ".tsv" else ","
+    try:
+        if suffix == ".parquet":
+            return pd.read_parquet(file, dtype_backend="pyarrow")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, index_col=False)
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
+        problem = f"{source} cannot be read as a table ({' '.join(str(error).split())})"
+        advice = "as Parquet" if suffix == ".parquet" else "in UTF-8, with as many cells in each row"
+        raise DatasetError(f"{problem}; save it again {advice}.") from error
+
+
+def _column(table: Any, names: Iterable[str], source: str) -> list[str | None] | None:
+    """The texts in the one column with such a name, None where there is none; None without such a column."""
     found = [column for column in table.columns if str(column).strip().lower() in names]
     if len(found) > 1:
         problem = f"{source} has several columns that can be meant ({', '.join(map(str, found))})"
         raise DatasetError(f"{problem}; leave one of them, or give the others another name.")
-    return list(table[found[0]]) if found else None
+    return [_text(value) for value in table[found[0]]] if found else None
+
+
+def _text(value: Any) -> str | None:
+    import pandas as pd
+
+    return None if pd.isna(value) else str(value).strip() or None
+
+
+def _sample(address: str, folder: str) -> Sample:
+    name = printable(address)
+    return Sample(name, _reader(_absolute(address, folder), name))
 
 
 def _absolute(name: str, folder: str) -> str:
@@ -275,11 +305,13 @@ def _absolute(name: str, folder: str) -> str:
 
 @contextmanager
 def _explained(address: str) -> Iterator[None]:
-    """Turn what a file system raises into a DatasetError."""
+    """Turn whatever a file system raises into a DatasetError: those of other machines have errors of their own."""
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or error
+    except CrosspoolError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or error
         raise DatasetError(f"{address} cannot be read ({reason}); check it, and your permissions.") from error
 
 
@@ -298,7 +330,7 @@ def _read(load: Callable[[], bytes], name: str) -> bytes:
     """A file's bytes. Raises ImageError, with the reason, whatever the file system raises."""
     try:
         data = load()
-    except (OSError, CrosspoolError) as error:
+    except Exception as error:  # file systems of other machines have errors of their own
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name} cannot be read ({reason}); check that it is still there.") from error
     if len(data) > MAX_BYTES:

@@ -144,10 +144,13 @@ def _synchronise(path: Path) -> None:
 
 def file_system(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path in it. Raises SettingError where nothing here opens it."""
+    from fsspec import filesystem
     from fsspec.core import url_to_fs
 
+    if "://" not in address:  # whatever else is in a path, such as the :: that chains addresses
+        return filesystem("file"), Path(os.path.expanduser(address)).absolute().as_posix()
     try:
-        fs, path = url_to_fs(os.path.expanduser(address))
+        fs, path = url_to_fs(address)
     except (ImportError, ValueError) as error:
         raise SettingError(f"{address} cannot be opened ({error}); install what it needs, or check it.") from error
     return fs, str(path)

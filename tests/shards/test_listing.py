@@ -8,6 +8,7 @@ import zipfile
 import fsspec
 import pandas as pd
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from crosspool.errors import DatasetError, ImageError, SettingError
 from crosspool.shards.listing import list_images
@@ -189,3 +190,88 @@ def test_the_checksum_tells_lists_apart(tmp_path):
         lay(tmp_path / path, {f"{label}/a.png": RED, "z/b.png": BLUE})
     one, two, three = (list_images(str(tmp_path / path)).checksum for path in ("one", "two", "three"))
     assert one == two != three
+
+
+def labels_of(path, table):
+    table.to_parquet(path)
+    listing = list_images(str(path))
+    return dict(zip([sample.name for sample in listing.samples], listing.labels, strict=True)), listing.classes
+
+
+@pytest.mark.parametrize("labels", [["x", None, "y"], pd.Categorical(["x", None, "y"]), ["x", float("nan"), " y "]])
+def test_a_cell_without_a_value_is_no_label(tmp_path, labels):
+    table = pd.DataFrame({"path": ["a.png", "b.png", "c.png"], "label": labels})
+    assert labels_of(tmp_path / "set.parquet", table) == ({"a.png": "x", "b.png": None, "c.png": "y"}, ("x", "y"))
+
+
+def test_whole_numbers_stay_labels_where_some_are_missing(tmp_path):
+    table = pd.DataFrame({"path": ["a.png", "b.png", "c.png"], "label": pd.array([1, None, 2], dtype="Int64")})
+    assert labels_of(tmp_path / "set.parquet", table) == ({"a.png": "1", "b.png": None, "c.png": "2"}, ("1", "2"))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_rows_that_name_no_image_are_left_out(tmp_path, suffix):
+    table = pd.DataFrame({"path": ["b.png", None, "a.png", " "], "label": ["x", "y", None, "y"]})
+    path = tmp_path / f"set.{suffix}"
+    table.to_parquet(path) if suffix == "parquet" else table.to_csv(path, index=False)
+    listing = list_images(str(path))
+    assert [(sample.name, label) for sample, label in zip(*_columns(listing), strict=True)] == [
+        ("a.png", None), ("b.png", "x"),
+    ]  # fmt: skip
+    assert listing.problems == ("2 rows are left out, as they name no image.",)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("set.csv", b""),
+        ("set.csv", "path,label\nä.png,x\n".encode("latin-1")),
+        ("set.csv", b"path,label\na.png,x\nb,c.png,y\n"),
+        ("set.csv", b"path,label\na,b.png,x\nc,d.png,y\n"),  # not columns one further
+        ("set.parquet", b"PAR1"),
+    ],
+)
+def test_a_table_that_cannot_be_understood_is_one_sentence(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DatasetError, match=rf"{name} cannot be read as a table \(.*\); save it again"):
+        list_images(str(tmp_path / name))
+
+
+def test_line_breaks_in_a_table_are_shown_and_found(tmp_path):
+    lay(tmp_path, {"a\nb.png": RED})
+    (tmp_path / "set.csv").write_text('path,label\n"a\nb.png","x\ny"\n')
+    assert described(list_images(str(tmp_path / "set.csv"))) == [("a\\nb.png", "x\\ny", RED)]
+
+
+def test_a_folder_whose_name_looks_like_a_chain_of_addresses(tmp_path):
+    folder = tmp_path / "a::b"
+    lay(folder, {"a.png": RED})
+    (folder / "set.csv").write_text("path\na.png\n")
+    tar(folder / "set.tar", {"a.png": RED})
+    for name in ("set.csv", "set.tar"):
+        assert described(list_images(str(folder / name))) == [("a.png", None, RED)]
+
+
+class Refusing(MemoryFileSystem):
+    """Elsewhere, where every look is refused by an error of its own kind."""
+
+    protocol = "refusing"
+
+    class RefusedError(Exception):
+        pass
+
+    def _refuse(self, *args, **options):
+        raise self.RefusedError("403, message='Forbidden'")
+
+    find = glob = cat_file = open = _refuse
+
+
+def test_whatever_a_file_system_raises_is_one_sentence(tmp_path):
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    for address in ("refusing://bucket", "refusing://bucket/*.tar", "refusing://bucket/set.csv"):
+        with pytest.raises(DatasetError, match=r"cannot be read \(403, message='Forbidden'\)"):
+            list_images(address)
+    (tmp_path / "set.csv").write_text("path\nrefusing://bucket/a.png\n")
+    (sample,) = list_images(str(tmp_path / "set.csv")).samples
+    with pytest.raises(ImageError, match=r"refusing://bucket/a\.png cannot be read \(403, message='Forbidden'\)"):
+        sample.read()
