@@ -20,6 +20,7 @@ import typer
 from benchmarks.harness.command import print_table
 from benchmarks.harness.extractions import begin, checksums
 from benchmarks.harness.photos import QUALITY, photo
+from crosspool.text import plural
 from crosspool.whole_files import TEMPORARY_PREFIX
 
 SIZE = (240, 180)  # pixels of the photos
@@ -132,7 +133,7 @@ def main(kills: int = 50) -> None:
         folder = Path(name)
         trials = Trials(make(folder / "photos", broken=False), folder)
         same, stores, in_a_write = trials.killed(kills)
-        row(f"killed {kills} times", same, f"{in_a_write} times in a write; {stores} stores were completed")
+        row(f"killed {kills} times", same, f"{in_a_write} times in a write; {plural(stores, 'whole store')}")
         others: dict[str, Callable[[], bool]] = {
             "two drivers at once": trials.two_drivers, "full disk, then room": trials.full_disk,
             "a shard deleted": trials.deleted_shard,
