@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
 
-from crosspool import fine_tuning
+from crosspool import tail_training
 from crosspool.backbones import UNTRAINED, architecture, load, load_backbone
 from crosspool.cache import ArrayCache
 from crosspool.classifiers import load_classifier
@@ -24,11 +24,12 @@ from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
-from crosspool.fine_tuning import TRIALS, FineTuning, Trial, Tuning, best_of, has_stopped, held_out_part
+from crosspool.fine_tuning import FineTuning
 from crosspool.framing import frame_image
 from crosspool.methods import parse_method
 from crosspool.parts.rcnn import TRUE_BOXES
 from crosspool.records import compute_record
+from crosspool.tail_training import TRIALS, Trial, Tuning, best_of, has_stopped, held_out_part
 from crosspool.tails import joints, tail_of, weights_of
 from crosspool.tracing import subgraph
 from crosspool.training import train_classifier
@@ -135,7 +136,7 @@ def test_half_of_the_layers_are_of_those_that_are_pooled():
     backbone = load_backbone("alexnet", "untrained", "cpu", engine="torch")
     method = parse_method("ft+global", backbone.architecture)
     assert method.tuning is not None
-    tuning = Tuning(method.tuning, [], Lessons(np.array([0, 1]), network=backbone.model))
+    tuning = method.tuning.training([], Lessons(np.array([0, 1]), network=backbone.model))
     assert tuning.tuned_names(0.5) == ["classifier.1.weight", "classifier.4.weight"]
     assert tuning.trials == list(TRIALS[:2])  # the third tunes the same as the second
 
@@ -176,12 +177,12 @@ def test_without_epochs_it_is_the_frozen_method(features, tiny, name):
 
 def test_it_learns_its_training_images(features, monkeypatch):
     """The loss falls below that of a new layer that knows nothing."""
-    monkeypatch.setattr(fine_tuning, "HEAD_RATE", 0.1)
+    monkeypatch.setattr(tail_training, "HEAD_RATE", 0.1)
     monkeypatch.setattr(Tuning, "_train_head", lambda self, images, done: None)
     method = parse_method("ft/epochs30+global", features.backbone.architecture)
     records = features.records_of(EVERYTHING, method.sources_to_fit)
     assert method.tuning is not None
-    tuning = Tuning(method.tuning, records, features.lessons(method, EVERYTHING))
+    tuning = method.tuning.training(records, features.lessons(method, EVERYTHING))
     tuning._trained(Trial(0.01, 1), EVERYTHING, NONE, 30, 0)
     assert tuning.loss(EVERYTHING) < np.log(3) - 0.1  # two of the tints look alike to it
 
@@ -217,7 +218,7 @@ def test_a_step_is_that_of_a_slow_reference(monkeypatch):
     views = [dict.fromkeys(step.lesson_views, np.float32(row).reshape(1, 2, 1, 1)) for row in x]
     start = np.array([[2.0, 0.5], [1.0, 1.5]])
     backbone.model.get_parameter("second.weight").copy_(torch.from_numpy(start)[..., None, None])
-    tuning = Tuning(step, views, Lessons(targets, network=backbone.model))
+    tuning = step.training(views, Lessons(targets, network=backbone.model))
     tuning._trained(TRIALS[0], np.arange(3), NONE, 2, 0)
 
     def loss(w, head, bias):
@@ -239,7 +240,7 @@ def test_a_step_is_that_of_a_slow_reference(monkeypatch):
         return slope
 
     numbers = {"w": start, "head": np.zeros((2, 2)), "bias": np.zeros(2)}
-    rates = dict.fromkeys(numbers, fine_tuning.HEAD_RATE)
+    rates = dict.fromkeys(numbers, tail_training.HEAD_RATE)
     rates["w"] = np.sqrt(np.square(start).mean()) * TRIALS[0].rate
     moments = {name: (np.zeros_like(value), np.zeros_like(value)) for name, value in numbers.items()}
     for number in range(2):
@@ -249,7 +250,7 @@ def test_a_step_is_that_of_a_slow_reference(monkeypatch):
             first, second = moments[name]
             first, second = moments[name] = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
             move = first / (1 - 0.9 ** (number + 1)) / (np.sqrt(second / (1 - 0.999 ** (number + 1))) + 1e-8)
-            numbers[name] = numbers[name] * (1 - rate * fine_tuning.WEIGHT_DECAY) - rate * move
+            numbers[name] = numbers[name] * (1 - rate * tail_training.WEIGHT_DECAY) - rate * move
     tuned = tuning.layers.get_parameter("second.weight").detach()
     np.testing.assert_allclose(tuned[..., 0, 0], numbers["w"], rtol=1e-4)
     np.testing.assert_allclose(tuning.head.weight.detach(), numbers["head"], rtol=1e-3)
@@ -312,7 +313,7 @@ def test_a_share_of_the_layers_is_tuned_the_last_ones(share, tuned, tmp_path):
     method = parse_method("ft/share0.15+global", backbone.architecture)
     assert method.tuning is not None
     records = features.records_of(EVERYTHING, method.sources_to_fit)
-    tuning = Tuning(method.tuning, records, features.lessons(method, EVERYTHING))
+    tuning = method.tuning.training(records, features.lessons(method, EVERYTHING))
     tuning.begin(Trial(0.01, share))
     assert {name.split(".")[0] for name, each in tuning.layers.named_parameters() if each.requires_grad} == tuned
 
@@ -354,7 +355,7 @@ def test_a_network_that_no_tuning_helps_stays_as_it_is(features, tiny, monkeypat
 
 
 def test_without_held_out_images_the_network_stays_as_it_is(features, tiny, monkeypatch):
-    monkeypatch.setattr(fine_tuning, "HELD_OUT", 0.0)
+    monkeypatch.setattr(tail_training, "HELD_OUT", 0.0)
     step = tuning_of(features, "ft+cl", lambda done, total: pytest.fail("it was trained"))
     assert step.epochs_ == 0
     assert torch.equal(step.layers.second.weight, tiny.model.get_parameter("second.weight"))
@@ -365,7 +366,7 @@ def test_the_new_layer_starts_from_logistic_regression(features):
     method = parse_method("ft+global", features.backbone.architecture)
     records = features.records_of(EVERYTHING, method.sources_to_fit)
     assert method.tuning is not None
-    tuning = Tuning(method.tuning, records, features.lessons(method, EVERYTHING))
+    tuning = method.tuning.training(records, features.lessons(method, EVERYTHING))
     before = [parameter.clone() for parameter in tuning.layers.parameters()]
     tuning._train_head(EVERYTHING, 0)
     assert all(torch.equal(*each) for each in zip(before, tuning.layers.parameters(), strict=True))
@@ -373,7 +374,7 @@ def test_the_new_layer_starts_from_logistic_regression(features):
         plain, mirrored = (tuning._vectors(EVERYTHING, np.full(len(TINTS), view)) for view in (0, 1))
         shares = tuning.head(plain).softmax(dim=1)
     vectors, targets = torch.cat([plain, mirrored]).numpy(), np.tile(TINTS.targets, 2)
-    regression = LogisticRegression(C=fine_tuning.HEAD_C, tol=1e-8, max_iter=1000).fit(vectors, targets)
+    regression = LogisticRegression(C=tail_training.HEAD_C, tol=1e-8, max_iter=1000).fit(vectors, targets)
     np.testing.assert_allclose(shares, regression.predict_proba(plain.numpy()), atol=1e-3)
 
 
@@ -474,7 +475,7 @@ def test_the_time_is_foreseen_from_the_second_batch(features, monkeypatch, held_
 
     Without held-out images, nothing is tuned.
     """
-    monkeypatch.setattr(fine_tuning, "HELD_OUT", held_out)
+    monkeypatch.setattr(tail_training, "HELD_OUT", held_out)
     monkeypatch.setattr("time.perf_counter", itertools.count().__next__)
     method = parse_method("ft/epochs2+cl", features.backbone.architecture)
     records, lessons = features.records_of(EVERYTHING, method.sources_to_fit), features.lessons(method, EVERYTHING)

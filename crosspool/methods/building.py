@@ -20,7 +20,7 @@ from crosspool.baselines import (
 from crosspool.codebooks import Codebook, FisherVector, SparseFisherVector, Vlad
 from crosspool.encoding import BlockNormalizer, CrossLayerPooling, SignedPower, TernaryQuantizer
 from crosspool.errors import SettingError
-from crosspool.fine_tuning import EPOCHS, FineTuning
+from crosspool.fine_tuning import FineTuning
 from crosspool.framing import MIN_SIZE, Framing, Source, Views, input_side
 from crosspool.fully_connected import INPUT, FullyConnected, fully_connected_layers
 from crosspool.guidance import GuidedPooling
@@ -32,6 +32,7 @@ from crosspool.part_descriptors import DeformableParts
 from crosspool.parts.geometry import Constraint
 from crosspool.parts.rcnn import DetectedParts, TrueParts
 from crosspool.second_order import BilinearPooling, ISqrtCovariance, TensorSketch
+from crosspool.tail_training import EPOCHS
 from crosspool.tails import tail_of
 
 SQUARE_ROOT = 0.5  # the exponent of the signed square root

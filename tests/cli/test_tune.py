@@ -7,8 +7,8 @@ import re
 import pytest
 
 from crosspool.cli import tune
-from crosspool.fine_tuning import Tuning
 from crosspool.samples import FOLDER
+from crosspool.tail_training import Tuning
 from tests.dataset_trees import lay
 from tests.datasets.test_official import PEOPLE
 

@@ -14,10 +14,11 @@ from crosspool.evaluation.protocol import Protocol
 from crosspool.evaluation.run import evaluate_methods
 from crosspool.evaluation.splits import stratified_splits
 from crosspool.features import Features
-from crosspool.fine_tuning import FineTuning, Tuning
+from crosspool.fine_tuning import FineTuning
 from crosspool.guidance import GuidedPooling
 from crosspool.methods import parse_methods
 from crosspool.svm import DualLinearSVM, VectorFile
+from crosspool.tail_training import Tuning
 from tests.images import dataset_of, noise, png, tints
 
 METHODS = (
