@@ -1,10 +1,11 @@
-"""Files that appear whole or not at all, even if the program that writes them is killed."""
+"""Files, and folders, that appear whole or not at all, even if the program that writes them is killed."""
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".crosspool-"
@@ -27,6 +28,30 @@ def whole_file(target: Path) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` that takes its place in the end, or vanishes if anything fails.
+
+    It vanishes as well where another process was faster. Old folders that killed writers have left here are removed, so
+    that nothing else may be in the folder around them. Raises OSError.
+    """
+    for old in target.parent.glob(f"{TEMPORARY_PREFIX}*"):
+        with suppress(FileNotFoundError):  # another process was faster
+            if time.time() - max(path.stat().st_mtime for path in (old, *old.iterdir())) > ABANDONED_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+    temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        try:
+            os.rename(temporary, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove_abandoned(folder: Path, pattern: str) -> None:

@@ -1,7 +1,7 @@
 """A store, arranged so that one looks into it at once: channel by channel, class by class, and image by image.
 
 A store has a row for each image; here each channel has its numbers of all images in one piece, on disk and mapped into
-memory. The arrangement is made once, and kept in the cache under the checksum of the plan.
+memory. The arrangement is made once, and kept in the cache under the checksum of the plan and of the images' files.
 """
 
 import hashlib
@@ -25,14 +25,13 @@ from crosspool.shards.codes import Codes, distances
 from crosspool.shards.rows import column_array
 from crosspool.shards.store import Store
 from crosspool.strict_json import json_text
-from crosspool.whole_files import whole_file
+from crosspool.whole_files import whole_folder
 
-FORMAT = 2  # to be increased when the same store is arranged otherwise
+FORMAT = 3  # to be increased when the same store is arranged otherwise
 BLOCK, CHANNEL_BLOCK = 4096, 64  # images, and channels, that are computed with at a time
 REFERENCES = 512  # images that all others are compared with, to find those that are like none
 COPY_BITS = 32  # of 1,024 that near-copies differ in at most: an angle of 6 degrees where images differ most
 KINDS = {"peak": "<f2", "energy": "<f2", "cell": "<u2"}
-READY = "ready.json"
 
 
 @dataclass(frozen=True)
@@ -201,12 +200,12 @@ def arranged(store: Store, cache: Path, progress: Callable[[int], None] = lambda
 
     Raises SettingError where the cache cannot be written, and ModelError for a damaged shard.
     """
-    described = json_text([FORMAT, store.plan.model_dump(exclude={"name", "layout", "problems"})])
+    described = json_text([FORMAT, store.plan.model_dump(exclude={"name", "layout", "problems"}), _content(store)])
     folder = cache / "collections" / hashlib.sha256(described.encode()).hexdigest()[:32]
-    if not (folder / READY).exists():
+    if not folder.is_dir():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _arrange(store, folder, progress)
+            with whole_folder(folder) as temporary:  # other servers may have the same cache
+                _arrange(store, temporary, progress)
         except OSError as error:
             reason = error.strerror or error
             problem = f"The collection cannot be arranged in {cache} ({reason})"
@@ -214,8 +213,16 @@ def arranged(store: Store, cache: Path, progress: Callable[[int], None] = lambda
     return Collection(store, folder)
 
 
+def _content(store: Store) -> str:
+    """The SHA-256 of the images' files and of which could be read: a shard may be computed again when more can be."""
+    columns = store.columns("sha256", "problem")
+    digest = hashlib.sha256(column_array(columns["sha256"], np.uint8)[0])
+    digest.update(np.asarray(columns["problem"].is_null()))
+    return digest.hexdigest()
+
+
 def _arrange(store: Store, folder: Path, progress: Callable[[int], None]) -> None:
-    """Fill the folder; the file `READY` says that everything is there."""
+    """Fill the folder."""
     count, channels = len(store), store.channels
     kinds = KINDS if channels else {}
     turned = {name: open_memmap(folder / f"{name}.npy", "w+", kind, (channels, count)) for name, kind in kinds.items()}
@@ -242,8 +249,6 @@ def _arrange(store: Store, folder: Path, progress: Callable[[int], None]) -> Non
         np.save(folder / "class_energies.npy", means)
         np.save(folder / "telling.npy", telling)
         np.save(folder / "positions.npy", _on_a_plane(energy, collection.is_read))
-    with whole_file(folder / READY) as path:
-        path.write_text(json_text({"images": count, "channels": channels}))
 
 
 def _likeness(codes: Codes, is_read: NDArray[np.bool_]) -> NDArray[np.float32]:

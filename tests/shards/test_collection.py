@@ -31,19 +31,24 @@ def store(tmp_path_factory):
     """Seven images in shards of two; one cannot be read, one has no label, and two are nearly the same."""
     plan, place = plan_by_hand(IMAGES), Place(str(tmp_path_factory.mktemp("store")))
     place.write_once(PLAN, plan.model_dump_json().encode())
+    fill(plan, place, range(plan.shards))
+    return Store.opened(place.address)
+
+
+def fill(plan, place, numbers, unread=UNREAD):
+    """Write some shards of the store."""
     codes = np.random.default_rng(0).integers(0, 2**63, (IMAGES, 1), np.uint64)
     codes[6] = codes[1]
-    for number in range(plan.shards):
+    for number in numbers:
         with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, Shape(4, 8, CHANNELS)) as writer:
             for each in plan.places(number):
                 about = f"{each}.jpg", LABELS[each], None
                 read = {
-                    "vector": np.zeros(1, np.float32), "code": codes[each], "peak": PEAKS[each].astype(np.float16),
-                    "energy": (2 * PEAKS[each]).astype(np.float16), "cell": np.full(CHANNELS, each, np.uint16),
-                    "thumbnail": b"picture %d" % each,
+                    "sha256": bytes([each]) * 32, "vector": np.zeros(1, np.float32), "code": codes[each],
+                    "peak": PEAKS[each].astype(np.float16), "energy": (2 * PEAKS[each]).astype(np.float16),
+                    "cell": np.full(CHANNELS, each, np.uint16), "thumbnail": b"picture %d" % each,
                 }  # fmt: skip
-                writer.append(Row(*about, "broken") if each == UNREAD else Row(*about, **read))
-    return Store.opened(place.address)
+                writer.append(Row(*about, "broken") if each == unread else Row(*about, **read))
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +101,40 @@ def test_an_arrangement_is_made_once(store, tmp_path, monkeypatch):
     other = Store(store.place, store.plan.model_copy(update={"seed": 1}))
     with pytest.raises(TypeError):  # it would be made
         arranged(other, tmp_path)
+
+
+def test_images_that_could_be_read_later_are_arranged_again(store, tmp_path):
+    """Their shard was deleted, and computed again."""
+    assert arranged(store, tmp_path).thumbnail(UNREAD) == b""
+    place = Place(str(tmp_path / "store"))
+    place.prepare()
+    place.write_once(PLAN, store.place.read(PLAN))
+    fill(store.plan, place, range(store.plan.shards), unread=None)
+    later = arranged(Store.opened(place.address), tmp_path)
+    assert later.is_read.all()
+    assert later.thumbnail(UNREAD) == b"picture 4"
+
+
+def test_of_two_that_arrange_at_once_the_first_to_end_keeps_its_files(store, tmp_path):
+    """Whoever looks into it has them mapped into memory."""
+    files = {}
+
+    def arrange_meanwhile(done):
+        if not files:
+            folder = arranged(store, tmp_path).folder
+            files.update({path: path.stat().st_mtime_ns for path in folder.iterdir()})
+
+    collection = arranged(store, tmp_path, arrange_meanwhile)
+    assert {path: path.stat().st_mtime_ns for path in collection.folder.iterdir()} == files
+
+
+def test_nothing_stays_of_an_arrangement_that_failed(store, tmp_path):
+    def fail(done):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        arranged(store, tmp_path, fail)
+    assert list((tmp_path / "collections").iterdir()) == []
 
 
 def test_where_it_cannot_be_kept_one_sentence_says_so(store, tmp_path):
