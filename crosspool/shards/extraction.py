@@ -78,10 +78,14 @@ class Job:
         use_threads(1)
         plan, load_one = self.plan, partial(load_backbone, device=self.plan.device, engine=self.plan.engine)
         others = [load_one(name) for name in plan.others]
-        backbone = load_one(plan.backbone, self.weights).beside(others)
-        if backbone.fingerprint != plan.fingerprint:
-            raise SettingError(f"The weights of {plan.backbone} are not those of the plan; give the same --weights.")
-        return Extractor(plan, self.place, backbone)
+        backbone = load_one(plan.backbone, self.weights)
+        expected = {plan.backbone: plan.fingerprint} | plan.others
+        for each in (backbone, *others):
+            if each.fingerprint != expected[each.spec.name]:
+                raise SettingError(
+                    f"The weights of {each.spec.name} are not those of the plan; give the same --weights."
+                )
+        return Extractor(plan, self.place, backbone.beside(others))
 
 
 class Extractor:
@@ -102,13 +106,16 @@ class Extractor:
         Yields after each image. Raises SettingError where none of the images can be read, or they are too few.
         """
         with tempfile.TemporaryDirectory(prefix="crosspool-") as folder, threadpool_limits(1):
-            records = _KeptRecords(ArrayCache(Path(folder)))
+            records, problems = _KeptRecords(ArrayCache(Path(folder))), list[str]()
             for looked in self._describer.look(samples):
-                if looked.record is not None:
+                if looked.record is None:
+                    problems.append(looked.problem)
+                else:
                     records.append(looked.record)
                 yield
             if not records:
-                raise SettingError("None of the images that are learned from can be read; check the images.")
+                none = f"None of the {len(samples):,} images that are learned from can be read"
+                raise SettingError(f"{none}; the first: {problems[0]}")
             self.encoder.fit(records)
             vectors = (self._describer.describe(self.encoder, record).vector for record in records)
             sketch = Sketch.learned(map(self._numbers, vectors), self.method.length, self.plan.bits, self.plan.seed)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -28,7 +29,8 @@ def extract_locally(schedule: Schedule, workers: int) -> None:
             while pool.has_room and (found := schedule.next()) is not None:
                 number, work = found
                 worker = pool.take()
-                worker.connection.send(work)
+                with suppress(ConnectionError):  # it has ended, and will be heard to have
+                    worker.connection.send(work)
                 busy[worker.connection] = worker, number
             for connection in wait(list(busy)) if busy else ():  # another driver may have done the rest
                 worker, number = busy[connection]

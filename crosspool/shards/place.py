@@ -51,27 +51,23 @@ class Place:
         fs, path = self._found
         fs.invalidate_cache()
         try:
-            return {posixpath.basename(each) for each in fs.ls(path, detail=False)}
+            with self._used():
+                return {posixpath.basename(each) for each in fs.ls(path, detail=False)}
         except FileNotFoundError:
             return set()
-        except OSError as error:
-            raise self.unusable(error) from error
 
     def has(self, name: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file is there. Raises SettingError."""
         fs, path = self._found
         fs.invalidate_cache()
-        return bool(fs.exists(f"{path}/{name}"))
+        with self._used():
+            return bool(fs.exists(f"{path}/{name}"))
 
     def read(self, name: str) -> bytes:
         """A file's bytes. Raises FileNotFoundError where it is not there, and SettingError where it cannot be read."""
         fs, path = self._found
-        try:
+        with self._used():
             return bytes(fs.cat_file(f"{path}/{name}"))
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise self.unusable(error) from error
 
     def opened(self, name: str) -> Any:
         """A file to read parts of. Raises OSError."""
@@ -116,7 +112,8 @@ class Place:
         """Put a file in its place. Raises FileExistsError where there is one."""
         fs, path = self._found
         if self.folder is None:
-            fs.put_file(str(temporary), f"{path}/{name}", mode="create")
+            with self._used():
+                fs.put_file(str(temporary), f"{path}/{name}", mode="create")
             return
         _synchronise(temporary)
         try:
@@ -127,9 +124,22 @@ class Place:
             with (self.folder / name).open("xb") as file:
                 file.write(temporary.read_bytes())
 
-    def unusable(self, error: OSError) -> SettingError:
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Turn what a file system raises into a SettingError, but for files that are there or not.
+
+        Those of other machines have errors of their own, for credentials that are missing, or for what a server says.
+        """
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except Exception as error:
+            raise self.unusable(error) from error
+
+    def unusable(self, error: Exception) -> SettingError:
         """The error for a place that cannot be read or written."""
-        reason = error.strerror or str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return SettingError(
             f"The store {self.address} cannot be used ({reason}); make room, or check the address and your "
             "permissions. What is there already stays, and the same command goes on from it."

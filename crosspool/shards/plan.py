@@ -4,7 +4,7 @@ import io
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,11 +22,11 @@ from crosspool.shards.place import Place
 from crosspool.strict_json import json_text
 
 PLAN, IMAGES, LEARNED = "plan.json", "images.parquet", "learned.safetensors"
-FORMAT = "crosspool store 1"
 SHARD = 1000  # images
 SAMPLE = 512  # images that a method and the codes are learned from
 BITS = 1024  # of a short code
 THUMBNAIL = 160  # pixels, the longer side of a small image
+_SHARD_NAME = "shard-"
 _FREE = {"name", "layout", "problems"}  # what a plan says for people: another one may say it otherwise
 _WORDS = {
     "images": "the number of images",
@@ -49,7 +49,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    format: str = FORMAT
+    format: Literal["crosspool store 1"] = "crosspool store 1"
     name: str
     layout: str
     problems: list[str]
@@ -80,7 +80,7 @@ class Plan(BaseModel):
     def shard_name(self, number: int) -> str:
         """The name of a shard's file."""
         digits = max(5, len(str(self.shards - 1)))
-        return f"shard-{number:0{digits}}.parquet"
+        return f"{_SHARD_NAME}{number:0{digits}}.parquet"
 
     def places(self, number: int) -> range:
         """The places of a shard's images in the list of all."""
@@ -116,10 +116,16 @@ def versions() -> dict[str, str]:
 def agree_on(plan: Plan, listing: Listing, place: Place) -> Plan:
     """Write the plan where there is none, or expect the one that is there to be the same.
 
-    Raises SettingError where it is another one, or is damaged.
+    Raises SettingError where it is another one, or where there are files of a store without it, and ModelError where it
+    is damaged.
     """
+    there = place.names()  # before the plan, without which nothing is written
     existing = read_plan(place)
     if existing is None:
+        orphans = sorted(name for name in there if name in (IMAGES, LEARNED) or name.startswith(_SHARD_NAME))
+        if orphans and PLAN not in there:
+            problem = f"{place.address} has {orphans[0]} of a store, but no {PLAN}"
+            raise SettingError(f"{problem}; choose another --out, or delete what is there.")
         try:
             place.write_once(PLAN, (json_text(plan.model_dump(), indent=2) + "\n").encode())
             existing = plan

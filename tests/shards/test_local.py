@@ -73,6 +73,31 @@ def test_another_network_is_refused(job):
         other.extractor()
 
 
+def test_another_one_of_two_networks_is_refused(job):
+    other = replace(job[0], plan=job[0].plan.model_copy(update={"others": {"efficientnet_lite2": "another"}}))
+    with pytest.raises(SettingError, match="The weights of efficientnet_lite2 are not those of the plan"):
+        other.extractor()
+
+
+def test_a_worker_that_ends_while_it_waits_is_replaced(job, undisturbed, monkeypatch):
+    job, listing = job
+    schedule, killed = Schedule(job, listing, lambda count: None), []
+    finish = schedule.finish
+
+    def finish_and_kill(number):
+        finish(number)
+        if not killed:
+            (worker,) = multiprocessing.active_children()
+            worker.kill()
+            worker.join()
+            killed.append(worker)
+
+    monkeypatch.setattr(schedule, "finish", finish_and_kill)
+    extract_locally(schedule, 1)
+    assert schedule.is_done
+    assert checksums(job.place.folder) == undisturbed
+
+
 # --- the schedule, without any processes
 
 

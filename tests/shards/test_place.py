@@ -4,10 +4,39 @@ import os
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from crosspool.errors import SettingError
 from crosspool.shards.place import Place
 from crosspool.whole_files import TEMPORARY_PREFIX
+
+
+class Refusing(MemoryFileSystem):
+    """Elsewhere, where every look is refused by an error of its own kind."""
+
+    protocol = "refusing"
+
+    def _refuse(self, *args, **options):
+        raise LookupError("Unable to locate credentials")
+
+    ls = exists = cat_file = put_file = _refuse
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda place: place.names(),
+        lambda place: place.has("plan"),
+        lambda place: place.read("plan"),
+        lambda place: place.write_once("plan", b"first"),
+    ],
+)
+def test_whatever_a_file_system_raises_is_one_sentence(use):
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    with pytest.raises(
+        SettingError, match=r"refusing://store cannot be used \(Unable to locate credentials\); make room"
+    ):
+        use(Place("refusing://store"))
 
 
 @pytest.fixture(params=["folder", "memory"])

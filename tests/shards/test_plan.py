@@ -10,7 +10,7 @@ from crosspool.methods import parse_method
 from crosspool.shards import plan as plans
 from crosspool.shards.listing import Listing
 from crosspool.shards.place import Place
-from crosspool.shards.plan import IMAGES, PLAN, agree_on, plan_of, read_plan
+from crosspool.shards.plan import IMAGES, LEARNED, PLAN, agree_on, plan_of, read_plan
 from crosspool.strict_json import json_text
 from tests.images import tints
 from tests.networks import small_network, spec_for
@@ -113,7 +113,36 @@ def test_the_list_of_images_comes_back_where_it_is_gone(tiny, listing, tmp_path)
     assert place.read(IMAGES) == before
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data.replace(b'"shard": 5', b'"shard": 0')])
+@pytest.mark.parametrize("name", ["shard-00000.parquet", IMAGES, LEARNED])
+def test_files_of_a_store_without_its_plan_are_no_part_of_another(tiny, listing, tmp_path, name):
+    (tmp_path / name).write_bytes(b"-")
+    with pytest.raises(SettingError, match=rf"has {name} of a store, but no plan\.json; choose another --out"):
+        agree_on(planned(tiny, listing), listing, Place(str(tmp_path)))
+    assert not (tmp_path / PLAN).exists()
+
+
+def test_a_plan_that_is_written_between_two_looks_is_taken(tiny, listing, tmp_path, monkeypatch):
+    """Together with the first shards of the process that wrote it."""
+    plan, place = planned(tiny, listing), Place(str(tmp_path))
+
+    def names_then_another_process(self):
+        monkeypatch.undo()
+        agree_on(plan, listing, place)
+        (tmp_path / plan.shard_name(0)).write_bytes(b"-")
+        return set()
+
+    monkeypatch.setattr(Place, "names", names_then_another_process)
+    assert agree_on(plan, listing, place) == plan
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:100],
+        lambda data: data.replace(b'"shard": 5', b'"shard": 0'),
+        lambda data: data.replace(b"crosspool store 1", b"crosspool store 2"),
+    ],
+)
 def test_a_damaged_plan_is_one_sentence(tiny, listing, tmp_path, damage):
     place = Place(str(tmp_path))
     agree_on(planned(tiny, listing), listing, place)
