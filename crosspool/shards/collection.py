@@ -216,8 +216,8 @@ def arranged(store: Store, cache: Path, progress: Callable[[int], None] = lambda
 def _content(store: Store) -> str:
     """The SHA-256 of the images' files and of which could be read: a shard may be computed again when more can be."""
     columns = store.columns("sha256", "problem")
-    digest = hashlib.sha256(column_array(columns["sha256"], np.uint8)[0])
-    digest.update(np.asarray(columns["problem"].is_null()))
+    digest = hashlib.sha256(column_array(columns["sha256"], np.uint8)[0].tobytes())
+    digest.update(np.asarray(columns["problem"].is_null()).tobytes())
     return digest.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """A store arranged by channels, classes and likeness, against slow references."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_images_that_could_be_read_later_are_arranged_again(store, tmp_path):
 
 def test_of_two_that_arrange_at_once_the_first_to_end_keeps_its_files(store, tmp_path):
     """Whoever looks into it has them mapped into memory."""
-    files = {}
+    files: dict[Path, int] = {}
 
     def arrange_meanwhile(done):
         if not files:

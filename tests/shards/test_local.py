@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -81,8 +82,8 @@ def test_another_one_of_two_networks_is_refused(job):
 
 def test_a_worker_that_ends_while_it_waits_is_replaced(job, undisturbed, monkeypatch):
     job, listing = job
-    schedule, killed = Schedule(job, listing, lambda count: None), []
-    finish = schedule.finish
+    schedule = Schedule(job, listing, lambda count: None)
+    finish, killed = schedule.finish, list[BaseProcess]()
 
     def finish_and_kill(number):
         finish(number)
