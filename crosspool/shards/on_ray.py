@@ -1,7 +1,7 @@
 """The driver for many machines: Ray's actors, each with the network, which compute a shard at a time.
 
-Nodes may come and go. What a lost actor was computing is given to another one: a few times at most, or many times where
-it went with its node.
+An actor gets a shard once it has begun, which may take long where others use the cluster. Nodes may come and go. What a
+lost actor was computing is given to another one: a few times at most, or many times where it went with its node.
 """
 
 import time
@@ -11,7 +11,8 @@ from typing import Any
 
 from crosspool.errors import CrosspoolError, SettingError
 from crosspool.shards.extraction import Extractor, Job, Task, counted
-from crosspool.shards.schedule import Schedule
+from crosspool.shards.schedule import LOSSES, Schedule
+from crosspool.text import human_bytes
 
 MEMORY = 2 * 2**30  # bytes that Ray reserves for an actor
 POLL_SECONDS = 1.0
@@ -31,8 +32,8 @@ def extract_on_ray(schedule: Schedule, address: str, workers: int | None, gpus: 
         float: The seconds that it took to start, or to join the cluster.
 
     Raises:
-        SettingError: Ray is not installed or cannot be reached, the cluster's Python cannot import crosspool, or a
-            shard fails again and again.
+        SettingError: Ray is not installed or cannot be reached, no machine has room for an actor, the cluster's Python
+            cannot import crosspool, or a shard fails again and again.
     """
     try:
         import ray
@@ -73,15 +74,17 @@ class _Actor:
 
 
 class _Crew:
-    """The actors of a driver, those that work and those that wait."""
+    """The actors of a driver: those that work, those that wait, and those that have not begun."""
 
     def __init__(self, ray: Any, schedule: Schedule, workers: int | None, gpus: float) -> None:
         self._ray, self._schedule, self._workers, self._gpus = ray, schedule, workers, gpus
-        options = {"num_cpus": 1, "num_gpus": gpus, "memory": MEMORY, "max_restarts": 0}
-        self._new = ray.remote(_Actor).options(**options)
+        self._needs = {"CPU": 1.0, "memory": MEMORY, **({"GPU": gpus} if gpus else {})}
+        self._new = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, memory=MEMORY, max_restarts=0)
         self._job = ray.put(schedule.job)
         self._idle: list[Any] = []
-        self._nodes: dict[Any, Any] = {}  # what each actor's node will be
+        self._coming: dict[Any, Any] = {}  # actors, by what their nodes will be
+        self._nodes: dict[Any, str] = {}  # of those that have begun
+        self._losses = 0  # of those that have not
         self._busy: dict[Any, tuple[Any, int]] = {}  # the actor and the number of its work, by what it yields
         self._looked = 0.0
 
@@ -92,24 +95,49 @@ class _Crew:
                 number, work = found
                 actor = self._idle.pop()
                 self._busy[actor.do.options(num_returns="streaming").remote(work)] = actor, number
-            ready, _ = self._ray.wait(list(self._busy), timeout=POLL_SECONDS) if self._busy else ([], [])
-            for stream in ready:
-                self._take(stream)
+            awaited = [*self._busy, *self._coming]
+            ready, _ = self._ray.wait(awaited, timeout=POLL_SECONDS) if awaited else ([], [])
+            for each in ready:
+                if each in self._coming:
+                    self._welcome(each)
+                else:
+                    self._take(each)
 
     def _grow(self) -> None:
         """Have as many actors as there is room for, machines that came meanwhile included."""
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        there = self._ray.cluster_resources()
-        room = int(there.get("GPU", 0) / self._gpus) if self._gpus else int(there.get("CPU", 0))
+        room = sum(self._room_on(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
         if not room:
-            needed = "GPU" if self._gpus else "processor"
-            raise SettingError(f"The Ray cluster has no {needed}; add a machine that has one.")
-        wanted = min(room, self._workers or room) - len(self._idle) - len(self._busy)
+            needed = f"a processor and {human_bytes(MEMORY)} of memory" + (
+                f" and {self._gpus:g} GPU" if self._gpus else ""
+            )
+            raise SettingError(f"No machine of the Ray cluster has {needed} for a worker; add one that has.")
+        wanted = min(room, self._workers or room) - len(self._idle) - len(self._busy) - len(self._coming)
         new = [self._new.remote(self._job) for _ in range(wanted)]
-        self._nodes |= {actor: actor.node.remote() for actor in new}
-        self._idle += new
+        self._coming |= {actor.node.remote(): actor for actor in new}
+
+    def _room_on(self, there: dict[str, float]) -> int:
+        """How many actors a machine has room for, if nothing else runs on it."""
+        return min(int(there.get(name, 0) / need) for name, need in self._needs.items())
+
+    def _welcome(self, node: Any) -> None:
+        """Take in an actor that has begun, or hear that it could not."""
+        actor = self._coming.pop(node)
+        try:
+            self._nodes[actor] = self._ray.get(node)
+        except self._ray.exceptions.RayError as error:
+            if getattr(error, "actor_init_failed", False):
+                reason = str(error).strip().splitlines()[-1]
+                problem = f"The Python of the Ray cluster cannot import crosspool ({reason})"
+                raise SettingError(f"{problem}; install the same version on each of its machines.") from error
+            self._losses += 1
+            if self._losses >= LOSSES:
+                problem = f"{LOSSES} of Ray's actors ended before they had begun ({type(error).__name__})"
+                raise SettingError(f"{problem}; look at its machines, and run the same command again.") from error
+            return
+        self._idle.append(actor)
 
     def _take(self, stream: Any) -> None:
         """Hear what an actor has done, or that it is gone."""
@@ -125,20 +153,12 @@ class _Crew:
                 raise SettingError(str(error.cause)) from error
             self._lose(stream, f"{error.cause}")
         except self._ray.exceptions.RayError as error:
-            if getattr(error, "actor_init_failed", False):
-                reason = str(error).strip().splitlines()[-1]
-                problem = f"The Python of the Ray cluster cannot import crosspool ({reason})"
-                raise SettingError(f"{problem}; install the same version on each of its machines.") from error
             reason = f"its actor was lost ({type(error).__name__})"
             self._lose(stream, reason, is_to_blame=self._is_there(self._nodes[actor]))
 
-    def _is_there(self, node: Any) -> bool:
-        """Whether an actor has begun on a node that is still there."""
-        try:
-            name = self._ray.get(node)
-        except self._ray.exceptions.RayError:
-            return False
-        return any(each["Alive"] and each["NodeID"] == name for each in self._ray.nodes())
+    def _is_there(self, node: str) -> bool:
+        """Whether a node is still there."""
+        return any(each["Alive"] and each["NodeID"] == node for each in self._ray.nodes())
 
     def _lose(self, stream: Any, reason: str, *, is_to_blame: bool = True) -> None:
         actor, number = self._busy.pop(stream)

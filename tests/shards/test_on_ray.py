@@ -6,7 +6,7 @@ import pytest
 
 from crosspool.errors import SettingError
 from crosspool.shards import schedule as schedules
-from crosspool.shards.on_ray import extract_on_ray
+from crosspool.shards.on_ray import MEMORY, extract_on_ray
 from crosspool.shards.schedule import Schedule
 from tests.shards.conftest import IMAGES, checksums
 
@@ -44,6 +44,14 @@ def test_a_machine_is_taken_away_and_another_one_comes(job, undisturbed, cluster
         print(f"\nRay was ready after {seconds:.1f} s")
 
 
+def test_machines_without_room_are_one_sentence(job, cluster):
+    cluster.add_node(num_cpus=1, memory=MEMORY // 2)
+    with pytest.raises(
+        SettingError, match=r"No machine of the Ray cluster has a processor and .* of memory for a worker"
+    ):
+        extract_on_ray(Schedule(job[0], job[1], lambda count: None), cluster.address, None)
+
+
 def test_a_cluster_that_is_not_there_is_one_sentence(job):
     with pytest.raises(SettingError, match="Ray cannot be reached at"):
         extract_on_ray(Schedule(job[0], job[1], print), "127.0.0.1:1", None)
@@ -64,3 +72,12 @@ def test_machines_without_crosspool_are_one_sentence(job, monkeypatch, tmp_path_
     cluster.add_node(num_cpus=1)
     with pytest.raises(SettingError, match="cannot import crosspool"):
         extract_on_ray(Schedule(job[0], job[1], lambda count: None), cluster.address, None)
+
+
+def test_actors_that_find_no_room_hold_no_shard(job, undisturbed, cluster):
+    """A machine of four processors has memory for one."""
+    job, listing = job
+    cluster.add_node(num_cpus=4, memory=MEMORY + MEMORY // 2)
+    schedule = Schedule(job, listing, lambda count: None)
+    extract_on_ray(schedule, cluster.address, None)
+    assert checksums(job.place.folder) == undisturbed
