@@ -126,6 +126,7 @@ def _report(plan: "Plan", place: "Place", out: str) -> None:
     from crosspool.shards.store import Store
 
     store = Store.opened(place.address)
-    unread = store.problems()
-    some = f", {plural(len(unread), 'image')} of them unreadable, the first: {unread[0]}" if unread else ""
-    typer.echo(f"{out} is complete: {plan.method} of {plural(plan.images, 'image')}{some}.")
+    typer.echo(f"{out} is complete: {plan.method} of {plural(plan.images, 'image')}.")
+    if unread := store.problems():
+        first = ", the first" if len(unread) > 1 else ""
+        typer.echo(f"{plural(len(unread), 'image')} could not be read{first}: {unread[0]}")

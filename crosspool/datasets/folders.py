@@ -21,11 +21,11 @@ _ARRANGE = "put the images of each class into a folder named after the class"
 
 
 class NoClassesError(DatasetError):
-    """The images, which are `images`, are in no folders of classes, or all in the same."""
+    """The images, which are `images`, are in no folders of classes, or all in the same; `problems` say what else is."""
 
-    def __init__(self, sentence: str, images: "Sequence[FileInFolder]" = ()) -> None:
+    def __init__(self, sentence: str, images: "Sequence[FileInFolder]" = (), problems: Sequence[str] = ()) -> None:
         super().__init__(sentence)
-        self.images = tuple(images)
+        self.images, self.problems = tuple(images), tuple(problems)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def group_by_class(
     labels, spelling_problems = joined_spellings([label for _, label in inside], parts, reading.first_part)
     order = sorted(range(len(inside)), key=lambda index: (labels[index], inside[index][0].parts))
     samples, labels = [inside[index][0] for index in order], [labels[index] for index in order]
-    classes = _checked_classes(sorted(set(labels)), root, images, bool(masks))
+    classes = _checked_classes(sorted(set(labels)), root, images, problems, mask_problems)
     official = _split([reading.role_of(file.parts) for file in samples]) if reading.is_split else None
     sample_names = unique_names([file.name for file in samples])
     return Dataset(
@@ -98,13 +98,16 @@ def group_by_class(
     )
 
 
-def _checked_classes(classes: list[str], root: str, images: Sequence[FileInFolder], has_masks: bool) -> list[str]:
+def _checked_classes(
+    classes: list[str], root: str, images: Sequence[FileInFolder], problems: Sequence[str], mask_problems: Sequence[str]
+) -> list[str]:
+    left_out = (*problems, *mask_problems)
     if not classes:
-        raise NoClassesError(f"{root} has images but no class folders; {_ARRANGE}.", images)
+        raise NoClassesError(f"{root} has images but no class folders; {_ARRANGE}.", images, left_out)
     if len(classes) == 1:
-        besides = ", besides masks" if has_masks else ""
+        besides = ", besides masks" if mask_problems else ""
         reason = f"{root} has images of one class only ({classes[0]}){besides}"
-        raise NoClassesError(f"{reason}; put the folders of at least two classes side by side.", images)
+        raise NoClassesError(f"{reason}; put the folders of at least two classes side by side.", images, left_out)
     return classes
 
 

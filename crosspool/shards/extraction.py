@@ -114,8 +114,7 @@ class Extractor:
                     records.append(looked.record)
                 yield
             if not records:
-                none = f"None of the {len(samples):,} images that are learned from can be read"
-                raise SettingError(f"{none}; the first: {problems[0]}")
+                raise SettingError(f"None of the images that are learned from can be read; the first: {problems[0]}")
             self.encoder.fit(records)
             vectors = (self._describer.describe(self.encoder, record).vector for record in records)
             sketch = Sketch.learned(map(self._numbers, vectors), self.method.length, self.plan.bits, self.plan.seed)

@@ -146,7 +146,8 @@ def _labelled(dataset: Dataset) -> Listing:
 def _unlabelled(name: str, found: NoClassesError) -> Listing:
     samples = tuple(Sample(image.name, image.read) for image in found.images)
     nothing = (None,) * len(samples)
-    return Listing(name, samples, nothing, nothing, f"{plural(len(samples), 'image')} without labels.")
+    layout = f"{plural(len(samples), 'image')} without labels."
+    return Listing(name, samples, nothing, nothing, layout, found.problems)
 
 
 def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
@@ -330,6 +331,8 @@ def _read(load: Callable[[], bytes], name: str) -> bytes:
     """A file's bytes. Raises ImageError, with the reason, whatever the file system raises."""
     try:
         data = load()
+    except CrosspoolError as error:
+        raise ImageError(str(error)) from error
     except Exception as error:  # file systems of other machines have errors of their own
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name} cannot be read ({reason}); check that it is still there.") from error

@@ -127,8 +127,8 @@ class Searcher:
     def _expect_code(self, vector: NDArray[Any], code: NDArray[np.uint64]) -> None:
         """Raise ModelError where a code differs from that of its vector by more than rounding.
 
-        The planes come from a generator of random numbers that another version of scikit-learn may change; candidates
-        would then be images at random.
+        The planes come from a generator of random numbers that another version of NumPy may change; candidates would
+        then be images at random.
         """
         differing = int(distances(code[None], self.extractor.code(vector))[0])
         if differing > self.store.plan.bits // 64:

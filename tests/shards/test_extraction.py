@@ -170,7 +170,7 @@ def test_the_others_are_as_they_were_beside_an_image_that_cannot_be_read(tiny, t
 def test_a_set_of_no_images_is_refused(tiny, tmp_path):
     with pytest.raises(
         SettingError,
-        match=r"None of the 7 images that are learned from can be read; the first: image 0 is not an image",
+        match=r"None of the images that are learned from can be read; the first: image 0 is not an image",
     ):
         extracted(tiny, tmp_path, "gem", listed(broken=range(COUNT)))
 

@@ -56,6 +56,16 @@ def test_a_folder_without_classes_has_images_without_labels(tmp_path):
     assert described(list_images(str(tmp_path))) == [("2019/b.png", None, RED), ("2019/may/a.png", None, BLUE)]
 
 
+def test_what_is_left_out_of_images_without_labels_is_said(tmp_path):
+    lay(tmp_path, {"a.png": RED, "a_mask.png": BLUE})
+    (tmp_path / "link.png").symlink_to("nowhere.png")
+    listing = list_images(str(tmp_path))
+    assert described(listing) == [("a.png", None, RED)]
+    assert [problem.partition(",")[0] for problem in listing.problems] == [
+        "1 link is left out", "1 image is left out",
+    ]  # fmt: skip
+
+
 def test_an_official_split_is_kept(tmp_path):
     lay(tmp_path, {f"{part}/{label}/{part}.png": RED for part in ("train", "test") for label in ("one", "two")})
     listing = list_images(str(tmp_path))
@@ -175,6 +185,15 @@ def test_a_file_that_is_gone_is_the_problem_of_its_image(tmp_path, memory):
     for sample in list_images(str(tmp_path / "set.csv")).samples:
         with pytest.raises(ImageError, match=r"gone\.png cannot be read"):
             sample.read()
+
+
+def test_what_an_address_needs_is_said_once(tmp_path):
+    (tmp_path / "set.csv").write_text("path\nnowhere://bucket/a.png\n")
+    (sample,) = list_images(str(tmp_path / "set.csv")).samples
+    with pytest.raises(
+        ImageError, match=r"^nowhere://bucket/a\.png cannot be opened \(.*\); install what it needs, or"
+    ):
+        sample.read()
 
 
 def test_several_labels_per_image_are_refused(tmp_path):
