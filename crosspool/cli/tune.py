@@ -14,6 +14,7 @@ from crosspool.cli.options import option
 from crosspool.cli.outputs import checked_output, replacing
 from crosspool.cli.progress import stages_progress
 from crosspool.errors import SettingError
+from crosspool.evaluation.command import option_words
 from crosspool.text import plural
 
 METHOD = "ft+global"
@@ -44,7 +45,8 @@ def tune_command(
     from crosspool.methods import parse_method
     from crosspool.tuned_networks import fitted_tuning, tuned_state, write_weights
 
-    name = f"{METHOD}@{size or structure.spec.preprocessing.size}"
+    own = structure.spec.preprocessing.size
+    name = f"{METHOD}@{size or own}"
     named = parse_method(name, structure, framing)  # raises before anything is loaded
     whole = check_taught(labelled.open_dataset(), labelled.on_problem, may_be_random=False)
     dataset = check_classes(training_part(whole), 1, labelled.on_problem)
@@ -69,6 +71,7 @@ def tune_command(
     else:
         typer.echo(f"Wrote {out}: {network.title}, tuned on {images} in {classes}.")
     print_problems(features.dataset.problems)
-    use = ["crosspool", "predict", "IMAGE", "--backbone", labelled.backbone, "--weights", out]
+    other = None if size == own else size
+    words = option_words(backbone=labelled.backbone, weights=out, size=other, framing=framing)
     print_wrapped("Keep BatchNorm frozen if you train it further: the file holds what it adds, and no statistics.")
-    typer.echo(f"\nWhat it says about an image:\n  {shlex.join([*use, '--framing', framing])}")
+    typer.echo(f"\nWhat it says about an image:\n  {shlex.join(['crosspool', 'predict', 'IMAGE', *words])}")

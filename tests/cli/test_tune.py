@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shlex
 
 import pytest
 
@@ -31,6 +32,8 @@ def test_the_file_has_the_classes_and_serves_other_commands(run, works, tmp_path
     assert status == 0
     assert re.fullmatch(r"crosspool: ft/\S+: fine-tuning on \d+ images takes at most about \d+ s\.\n", err)
     assert f"Wrote {path}: EfficientNet-Lite0, tuned on " in text
+    advice = ["crosspool", "predict", "IMAGE", "--backbone", "efficientnet_lite0", "--weights", str(path)]
+    assert shlex.split(text.splitlines()[-1]) == [*advice, "--size", "128", "--framing", "squash"]
     weights = ("--weights", path, "--size", "128")
     ((best, *_),) = [record["predictions"] for record in json.loads(works("predict", CAT, *weights, "--json"))]
     species = {line.split("  ")[0] for line in works("inspect", SET[0]).splitlines()}
