@@ -4,6 +4,7 @@ An actor gets a shard once it has begun, which may take long where others use th
 lost actor was computing is given to another one: a few times at most, or many times where it went with its node.
 """
 
+import socket
 import time
 from collections.abc import Generator
 from functools import cached_property
@@ -15,6 +16,7 @@ from crosspool.shards.schedule import LOSSES, Schedule
 from crosspool.text import human_bytes
 
 MEMORY = 2 * 2**30  # bytes that Ray reserves for an actor
+CONNECT_SECONDS = 10.0
 POLL_SECONDS = 1.0
 LOOK_SECONDS = 5.0  # between two looks at how many machines there are
 
@@ -41,8 +43,9 @@ def extract_on_ray(schedule: Schedule, address: str, workers: int | None, gpus: 
         raise SettingError("Ray is not installed; install it with: pip install 'crosspool[ray]'") from error
     start = time.perf_counter()
     try:
+        _expect_answer(address)
         ray.init(address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise SettingError(f"Ray cannot be reached at {address} ({error}); check the address.") from error
     seconds = time.perf_counter() - start
     try:
@@ -50,6 +53,13 @@ def extract_on_ray(schedule: Schedule, address: str, workers: int | None, gpus: 
     finally:
         ray.shutdown()
     return seconds
+
+
+def _expect_answer(address: str) -> None:
+    """Raise OSError where nothing answers at an address with a port: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
 class _Actor:
