@@ -267,15 +267,16 @@ def _likeness(codes: Codes, is_read: NDArray[np.bool_]) -> NDArray[np.float32]:
 def near_copies(codes: Codes, is_read: NDArray[np.bool_]) -> list[list[int]]:
     """Groups of images whose codes differ from one another's by few bits, along a chain; the largest first.
 
-    Two codes of 1,024 bits that differ in at most 15 are equal in one of their 16 words at least, and are found for
-    certain. Those that differ in up to `COPY_BITS` are found where they share a word, as most do.
+    Equal codes are found for certain. Others are found where they are next to each other among those that share a word,
+    as nearly all are: two codes of 1,024 bits that differ in at most 15 share one of their 16 words at least.
     """
     near: list[tuple[int, int]] = []
     places = np.flatnonzero(is_read)
-    for word in range(codes.shape[1]):
-        values = codes[places, word]
-        order = np.argsort(values, kind="stable")
-        same = np.flatnonzero(values[order][1:] == values[order][:-1])
+    words = range(codes.shape[1])
+    for shared in (words, *([word] for word in words)):
+        values = codes[np.ix_(places, shared)]
+        order = np.lexsort(values.T)
+        same = np.flatnonzero((values[order][1:] == values[order][:-1]).all(axis=1))
         one, other = places[order[same]], places[order[same + 1]]
         apart = np.bitwise_count(codes[one] ^ codes[other]).sum(axis=1)
         near += zip(one[apart <= COPY_BITS].tolist(), other[apart <= COPY_BITS].tolist(), strict=True)

@@ -182,6 +182,13 @@ def test_near_copies_are_those_of_all_pairs():
     assert near_copies(codes, np.arange(40) >= 20) == []
 
 
+def test_equal_codes_are_found_although_others_that_share_a_word_lie_between():
+    codes = np.random.default_rng(2).integers(0, 2**63, (18, 16), np.uint64)
+    codes[17] = codes[0]
+    codes[range(1, 17), range(16)] = codes[0]
+    assert near_copies(codes, np.ones(18, bool)) == [[0, 17]]
+
+
 def test_copies_of_copies_are_one_group():
     codes = np.zeros((3, 16), np.uint64)
     codes[1, 0], codes[2] = 1, 2**64 - 1
