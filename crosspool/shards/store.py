@@ -81,8 +81,13 @@ class Store:
 
     @cached_property
     def paths(self) -> list[str]:
-        """The names of all images."""
-        return list(self.columns("path")["path"].to_pylist())
+        """The names of all images. Raises ModelError where a shard has others than the list of images."""
+        paths, listed = self.columns("path")["path"], self._listed("path")
+        for number in range(self.plan.shards):
+            start, count = self.plan.places(number).start, len(self.plan.places(number))
+            if not paths.slice(start, count).equals(listed.slice(start, count)):
+                raise self._damaged(number, f"it has other images than {IMAGES}")
+        return list(paths.to_pylist())
 
     @cached_property
     def labels(self) -> list[str | None]:
@@ -102,12 +107,15 @@ class Store:
     @cached_property
     def order(self) -> NDArray[np.int64]:
         """The places of all images in the order that their data set has. Raises ModelError."""
+        return np.asarray(self._listed("place"))
+
+    def _listed(self, name: str) -> pa.ChunkedArray:
+        """A column of the list of images. Raises ModelError where that is missing or damaged."""
         try:
-            table = read_columns(io.BytesIO(self.place.read(IMAGES)), ["place"])
-        except (pa.ArrowException, OSError) as error:
+            return read_columns(io.BytesIO(self.place.read(IMAGES)), [name])[name]
+        except (pa.ArrowException, OSError, KeyError) as error:
             problem = f"{IMAGES} of {self.place.address} is missing or damaged ({error})"
-            raise ModelError(f"{problem}; extract the store again, at another place.") from error
-        return np.asarray(table["place"])
+            raise ModelError(f"{problem}; delete it, and run the same crosspool extract again.") from error
 
     @cached_property
     def row_of(self) -> dict[str, int]:

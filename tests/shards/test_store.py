@@ -8,6 +8,7 @@ import pytest
 from crosspool.backbones import UNTRAINED, load
 from crosspool.encoding import pack_ternary
 from crosspool.errors import DatasetError, ModelError
+from crosspool.shards.plan import IMAGES
 from crosspool.shards.store import Store
 from tests.images import noise, png
 from tests.networks import small_network, spec_for
@@ -55,6 +56,22 @@ def test_no_store_and_half_a_store(tmp_path):
     (tmp_path / "shard-00001.parquet").unlink()
     with pytest.raises(DatasetError, match=r"lacks 1 of 3 shards; run the same crosspool extract again"):
         Store.opened(str(tmp_path))
+
+
+def test_a_shard_in_the_place_of_another_is_named(tmp_path):
+    store = written(tmp_path, VECTORS)
+    (tmp_path / "shard-00001.parquet").write_bytes((tmp_path / "shard-00000.parquet").read_bytes())
+    with pytest.raises(ModelError, match=r"shard-00001.parquet of .* is damaged \(it has other images than images"):
+        _ = store.paths
+
+
+@pytest.mark.parametrize("data", [b"PAR1", b""])
+def test_a_damaged_list_of_images_is_named(tmp_path, data):
+    store = written(tmp_path, VECTORS)
+    (tmp_path / IMAGES).write_bytes(data)
+    for read in (lambda: store.paths, lambda: store.order):
+        with pytest.raises(ModelError, match=r"images.parquet of .* is missing or damaged"):
+            read()
 
 
 def test_a_damaged_shard_is_named(tmp_path):
