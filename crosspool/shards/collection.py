@@ -272,8 +272,8 @@ def near_copies(codes: Codes, is_read: NDArray[np.bool_]) -> list[list[int]]:
     """
     near: list[tuple[int, int]] = []
     places = np.flatnonzero(is_read)
-    words = range(codes.shape[1])
-    for shared in (words, *([word] for word in words)):
+    words = np.arange(codes.shape[1])
+    for shared in (words, *words[:, None]):
         values = codes[np.ix_(places, shared)]
         order = np.lexsort(values.T)
         same = np.flatnonzero((values[order][1:] == values[order][:-1]).all(axis=1))
