@@ -116,16 +116,16 @@ def versions() -> dict[str, str]:
 def agree_on(plan: Plan, listing: Listing, place: Place) -> Plan:
     """Write the plan where there is none, or expect the one that is there to be the same.
 
-    Raises SettingError where it is another one, or where there are files of a store without it, and ModelError where it
-    is damaged.
+    Raises SettingError where it is another one, or where there are files without any, and ModelError where it is
+    damaged.
     """
     there = place.names()  # before the plan, without which nothing is written
     existing = read_plan(place)
     if existing is None:
-        orphans = sorted(name for name in there if name in (IMAGES, LEARNED) or name.startswith(_SHARD_NAME))
-        if orphans and PLAN not in there:
-            problem = f"{place.address} has {orphans[0]} of a store, but no {PLAN}"
-            raise SettingError(f"{problem}; choose another --out, or delete what is there.")
+        others = sorted(name for name in there if not name.startswith("."))
+        if others and PLAN not in there:
+            problem = f"{place.address} has {others[0]}, but no {PLAN}, so that it is no store"
+            raise SettingError(f"{problem}; choose another --out, such as an empty folder.")
         try:
             place.write_once(PLAN, (json_text(plan.model_dump(), indent=2) + "\n").encode())
             existing = plan

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from crosspool.errors import DatasetError, ModelError, not_found
 from crosspool.shards.codes import Codes
 from crosspool.shards.place import Place
-from crosspool.shards.plan import IMAGES, Plan, read_plan
+from crosspool.shards.plan import IMAGES, PLAN, Plan, read_plan
 from crosspool.shards.rows import column_array, groups_of, read_columns
 
 READERS = 8  # shards that are read at once: more than cores, as disks and networks are waited for
@@ -36,7 +36,9 @@ class Store:
         place = Place(address)
         plan = read_plan(place)
         if plan is None:
-            raise ModelError(f"{not_found(address)} A store is made by: crosspool extract")
+            is_there = (place.folder is not None and place.folder.exists()) or place.names()
+            problem = f"{address} is there, but is no store: it has no {PLAN}." if is_there else not_found(address)
+            raise ModelError(f"{problem} A store is made by: crosspool extract DATA --out STORE")
         missing = plan.missing(place.names())
         if missing:
             count = f"{len(missing):,} of {plan.shards:,} shards"

@@ -113,12 +113,18 @@ def test_the_list_of_images_comes_back_where_it_is_gone(tiny, listing, tmp_path)
     assert place.read(IMAGES) == before
 
 
-@pytest.mark.parametrize("name", ["shard-00000.parquet", IMAGES, LEARNED])
-def test_files_of_a_store_without_its_plan_are_no_part_of_another(tiny, listing, tmp_path, name):
+@pytest.mark.parametrize("name", ["shard-00000.parquet", IMAGES, LEARNED, "notes.txt"])
+def test_nothing_is_mixed_with_files_that_have_no_plan(tiny, listing, tmp_path, name):
     (tmp_path / name).write_bytes(b"-")
-    with pytest.raises(SettingError, match=rf"has {name} of a store, but no plan\.json; choose another --out"):
+    with pytest.raises(SettingError, match=rf"has {name}, but no plan\.json, so that it is no store; choose another"):
         agree_on(planned(tiny, listing), listing, Place(str(tmp_path)))
     assert not (tmp_path / PLAN).exists()
+
+
+def test_hidden_files_such_as_a_temporary_one_are_no_obstacle(tiny, listing, tmp_path):
+    (tmp_path / ".crosspool-0.json").write_bytes(b"-")
+    agree_on(planned(tiny, listing), listing, Place(str(tmp_path)))
+    assert (tmp_path / PLAN).exists()
 
 
 def test_a_plan_that_is_written_between_two_looks_is_taken(tiny, listing, tmp_path, monkeypatch):
