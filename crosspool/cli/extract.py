@@ -30,7 +30,11 @@ METHOD_HELP = (
     "What is kept of each image: one of the methods of crosspool evaluate, such as cl@448/pca64/ternary, gem or global."
 )
 METHOD = methods_option(
-    "METHOD", METHOD_HELP, "--method", "-m", default="cl at twice the network's own size, /pca64/ternary"
+    "METHOD",
+    METHOD_HELP,
+    "--method",
+    "-m",
+    default="cl at twice the network's own size, or at that where twice is too large, /pca64/ternary",
 )
 WORKERS_HELP = "How many processes compute, or how many of Ray's actors at most."
 RAY_HELP = "Compute on a Ray cluster: its address, auto for the one of this machine, or local to start one."
@@ -71,9 +75,11 @@ def extract_command(
     from crosspool.shards.schedule import Schedule
 
     place = Place(os.path.expanduser(out))
-    plan = _planned(
-        listing, method, shard, framing, seed, backbone, weights, "cuda" if gpus_per_worker else device, engine
-    )
+    if gpus_per_worker:  # this machine may have none
+        device, engine = "cpu", "torch" if engine == "auto" else engine
+    plan = _planned(listing, method, shard, framing, seed, backbone, weights, device, engine)
+    if gpus_per_worker:
+        plan = plan.model_copy(update={"device": "cuda"})
     place.prepare()
     plan = agree_on(plan, listing, place)
     typer.echo(f"{listing.layout} {plural(plan.images, 'image')} in {plural(plan.shards, 'shard')}.")
@@ -96,11 +102,13 @@ def _planned(
 ) -> "Plan":  # fmt: skip
     """The plan that these options make."""
     from crosspool.backbones import architecture, load_backbone
+    from crosspool.framing import MAX_SIZE
     from crosspool.methods import parse_method
     from crosspool.shards.plan import plan_of
 
     structure = architecture(backbone)
-    name = method or f"cl@{2 * structure.spec.preprocessing.size}/pca64/ternary"
+    own = structure.spec.preprocessing.size
+    name = method or f"cl@{2 * own if 2 * own <= MAX_SIZE else own}/pca64/ternary"
     named = parse_method(name, structure, framing)  # raises before the network is loaded
     network = load_backbone(backbone, weights, device, engine=engine)
     others = [load_backbone(each, None, device, engine=engine) for each in named.networks]

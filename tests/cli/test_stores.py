@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from crosspool.backbones import DEFAULT, load_backbone
+from crosspool.errors import SettingError
 from crosspool.shards import learning
 from crosspool.shards.listing import list_images
 from tests.cli.conftest import settled
@@ -145,6 +146,29 @@ def test_a_store_elsewhere_is_evaluated(run, store):
         memory.pipe_file(f"/elsewhere/{path.name}", path.read_bytes())
     here, there = (run("evaluate", address, *SPLITS, "--json") for address in (store, "memory://elsewhere"))
     assert json.loads(here[1])["methods"] == json.loads(there[1])["methods"]
+
+
+def test_a_driver_of_gpus_elsewhere_needs_none(run, images, tmp_path, monkeypatch):
+    seen = []
+
+    def see(schedule, address, workers, gpus):
+        seen.append((schedule.job.plan.device, schedule.job.plan.engine, address, gpus))
+        raise SettingError("Enough.")
+
+    monkeypatch.setattr("crosspool.shards.on_ray.extract_on_ray", see)
+    arguments = ("extract", images, "--out", tmp_path, "--method", METHOD, "--ray", "auto", "--gpus-per-worker", 0.5)
+    assert run(*arguments)[2].endswith("crosspool: Enough.\n")
+    assert seen == [("cuda", "torch", "auto", 0.5)]
+
+
+@pytest.mark.parametrize(("backbone", "expected"), [(DEFAULT, "cl@448/"), ("efficientnet_b7", "cl@600/")])
+def test_the_method_that_nobody_chose_fits_the_network(run, images, tmp_path, monkeypatch, backbone, expected):
+    def see(name, *rest):
+        raise SettingError(f"It is {name}.")
+
+    monkeypatch.setattr("crosspool.methods.parse_method", see)
+    said = run("extract", images, "--out", tmp_path, "--backbone", backbone)[2]
+    assert said.startswith(f"crosspool: It is {expected}pca64/ternary")
 
 
 def test_a_store_without_labels_is_said(run, tmp_path):
