@@ -34,7 +34,7 @@ METHOD = methods_option(
     METHOD_HELP,
     "--method",
     "-m",
-    default="cl at twice the network's own size, or at that where twice is too large, /pca64/ternary",
+    default="cl/pca64/ternary at twice the network's own size, or at that where twice is too large",
 )
 WORKERS_HELP = "How many processes compute, or how many of Ray's actors at most."
 RAY_HELP = "Compute on a Ray cluster: its address, auto for the one of this machine, or local to start one."

@@ -79,7 +79,7 @@ def list_images(source: str, *, layout: LayoutName = "auto") -> Listing:
 
     Args:
         source: A path, an address such as s3://bucket/photos, or a name such as fieldguide.
-        layout: How folders and ZIP files are read, as in `open_dataset`.
+        layout: How folders and archives are read, as in `open_dataset`.
 
     Returns:
         Listing: The images, sorted by their names.
@@ -91,7 +91,7 @@ def list_images(source: str, *, layout: LayoutName = "auto") -> Listing:
     if suffix in TABLES:
         found = _of_table(source, suffix)
     elif suffix == TAR:
-        found = _of_tars(source)
+        found = _of_tars(source, layout)
     elif "://" in source:
         found = _of_folder_elsewhere(source, layout)
     else:
@@ -184,7 +184,7 @@ class _FileInTar(FileInFolder):
         return posixpath.join(self.tar, super().name)
 
 
-def _of_tars(source: str) -> Listing:
+def _of_tars(source: str, layout: LayoutName) -> Listing:
     fs, pattern = file_system(source)
     with _explained(source):
         paths = sorted(fs.glob(pattern)) if "*" in pattern else [pattern]
@@ -197,15 +197,15 @@ def _of_tars(source: str) -> Listing:
     if not labels:
         folders = {member.parts[:depth] for member in members for depth in range(1, len(member.parts))}
         try:
-            return _labelled(group_by_class(name, source, members, folders, layout="classes"))
+            return _labelled(group_by_class(name, source, members, folders, layout=layout))
         except NoClassesError as error:
             return _unlabelled(name, error)
     samples = tuple(Sample(member.name, member.read) for member in members)
     own = tuple(labels.get(posixpath.splitext(member.name)[0]) for member in members)
     missing = sum(label is None for label in own)
     problems = (f"{plural(missing, 'image has', 'images have')} no file with a label beside it.",) if missing else ()
-    layout = f"{plural(len(paths), 'tar file')}, with labels in files beside the images."
-    return Listing(name, samples, own, (None,) * len(samples), layout, problems)
+    sentence = f"{plural(len(paths), 'tar file')}, with labels in files beside the images."
+    return Listing(name, samples, own, (None,) * len(samples), sentence, problems)
 
 
 def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str, str], tar: str) -> None:

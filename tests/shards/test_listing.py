@@ -97,6 +97,16 @@ def test_a_tar_file_of_class_folders(tmp_path):
     assert described(list_images(str(tmp_path / "set.tar"))) == LABELLED
 
 
+def test_a_tar_file_of_the_parts_of_a_split(tmp_path):
+    """As in a folder: train and test are no classes."""
+    names = [f"{part}/{label}/{part}.png" for part in ("test", "train") for label in ("one", "two")]
+    tar(tmp_path / "set.tar", dict.fromkeys(names, RED))
+    listing = list_images(str(tmp_path / "set.tar"))
+    assert listing.classes == ("one", "two")
+    assert listing.splits == ("test", "test", "train", "train")
+    assert list_images(str(tmp_path / "set.tar"), layout="classes").classes == ("test", "train")
+
+
 def test_tar_files_are_no_classes(tmp_path):
     """Several have the same classes, and may have images of the same names."""
     tar(tmp_path / "0.tar", {"red/b.png": RED, "blue/a.png": BLUE})
