@@ -82,7 +82,8 @@ def extract_command(
         plan = plan.model_copy(update={"device": "cuda"})
     place.prepare()
     plan = agree_on(plan, listing, place)
-    typer.echo(f"{listing.layout} {plural(plan.images, 'image')} in {plural(plan.shards, 'shard')}.")
+    found = listing.layout or f"{listing.name}: {plural(len(listing.classes), 'class', 'classes')}."
+    typer.echo(f"{found} {plural(plan.images, 'image')} in {plural(plan.shards, 'shard')}.")
     print_problems(listing.problems)
     try:
         with images_progress() as bar:

@@ -20,7 +20,8 @@ from crosspool.evaluation.paper import BEST, TABLE_1, Published
 
 DATA_HELP = f"The unpacked folder of one of the paper's data sets: {', '.join(BEST)}."
 OUT_HELP = "A folder for the result of each row; the same command continues from there."
-ROWS_HELP = f"The rows to run, with commas between, of {', '.join(row.name for row in TABLE_1)}."
+ROW_NAMES = ", ".join(row.name for row in TABLE_1)
+ROWS_HELP = f"The rows to run, with commas between, of {ROW_NAMES}; in quotes where a name has a blank."
 BOX_HELP = "Crop the birds of CUB-200-2011 to their bounding boxes."
 
 

@@ -136,9 +136,9 @@ def _about_parts(reasons: "list[Contributions]") -> str:
     """Whether the parts add up, and of what cells."""
     positions, worst = reasons[0].positions, max(why.check.error for why in reasons)
     if positions is None:
-        where = "Channels alone: where in the image they add something is not known for this method. They"
+        where = "Channels alone: where in your image they add something is not known for this method. They"
     else:
-        where = f"Channels, and the {size_text(positions.shape)} cells of the image, counted from 0,"
+        where = f"Channels, and the {size_text(positions.shape)} cells of your image, counted from 0,"
     verdict = "add up" if all(why.check.holds for why in reasons) else "DO NOT ADD UP"
     return f"{where} {verdict} to each similarity, off by {share_text(worst)} of it."
 

@@ -172,10 +172,12 @@ def _notes(report: "Report") -> tuple[str, ...]:
     notes.append(f"Intervals: {100 * intervals[0].level:g} %, {origin}.")
     if any(interval.low < 0 or interval.high > 1 for interval in intervals):
         notes.append("They are shown within 0 and 100 %; the JSON has their ends beyond.")
+    points = _on_points(intervals)
     few = intervals[0].method == RESAMPLED and report.split_count < FEW_SPLITS
     if few and not all(interval.is_point for interval in intervals):
-        notes.append("With so few splits they are very wide; use more splits.")
-    return (*notes, *_on_points(intervals))
+        advice = "" if points else "; use more splits"
+        notes.append(f"With so few splits they are very wide{advice}.")
+    return (*notes, *points)
 
 
 def _caution(report: "Report") -> tuple[str, ...]:

@@ -41,9 +41,9 @@ MOST_NAMED = 5
 class Listing:
     """Images in the order of their names, each with its label and its part of an official split, where it has one.
 
-    `layout` says how they were found, and `problems` what was left out. Classes and images have an order of their own
-    in a data set, on which its random splits depend: `classes` are in it, and `places` are the places of the images in
-    it, empty where it is this one.
+    `layout` says how they were found, of a generated set nothing, and `problems` what was left out. Classes and images
+    have an order of their own in a data set, on which its random splits depend: `classes` are in it, and `places` are
+    the places of the images in it, empty where it is this one.
     """
 
     name: str
@@ -139,8 +139,9 @@ def _labelled(dataset: Dataset) -> Listing:
         for part, indices in (("train", dataset.official.train), ("test", dataset.official.test)):
             for index in indices:
                 splits[index] = part
-    layout = dataset.layout or f"{dataset.name}: {plural(len(dataset.classes), 'class', 'classes')}."
-    return Listing(dataset.name, dataset.samples, labels, tuple(splits), layout, dataset.problems, dataset.classes)
+    return Listing(
+        dataset.name, dataset.samples, labels, tuple(splits), dataset.layout, dataset.problems, dataset.classes
+    )
 
 
 def _unlabelled(name: str, found: NoClassesError) -> Listing:

@@ -309,6 +309,19 @@ def test_an_interval_without_width_is_explained() -> None:
     assert "images that all agree say nothing about how much others vary; use more images" in notes(drawn, drawn)[0]
 
 
+def test_more_splits_are_advised_once() -> None:
+    wide, none = Interval(-0.1, 0.2, 0.95, tables.RESAMPLED), Interval(0.1, 0.1, 0.95, tables.RESAMPLED)
+
+    def advice(*intervals):
+        report = report_of(intervals[:1])
+        (method,) = report.methods
+        others = [replace(method, measures={"accuracy": Measured(0.5, each, (0.5, 0.5))}) for each in intervals]
+        return " ".join(tables.accuracy_sections(findings_of(replace(report, methods=tuple(others))))[0].notes)
+
+    assert advice(wide, wide).count("use more splits") == 1
+    assert advice(wide, none).count("use more splits") == 1
+
+
 def test_an_interval_is_shown_no_wider_than_is_possible_and_the_json_has_it_whole() -> None:
     wide, wider = Interval(-0.2, 1.2, 0.95, tables.RESAMPLED), Interval(-1.378, 2.267, 0.95, tables.RESAMPLED)
     findings = findings_of(report_of((wide, wider)))

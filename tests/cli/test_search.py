@@ -39,7 +39,7 @@ def test_as_a_table(works, store):
     words = " ".join(text.split())
     assert "This very file is in the store: photos/cat.jpg." in words
     assert "All 4 images that could be read were compared by their vectors." in words
-    assert "Channels, and the 4×4 cells of the image, counted from 0, add up to each similarity" in words
+    assert "Channels, and the 4×4 cells of your image, counted from 0, add up to each similarity" in words
     assert "broken" not in text
 
 

@@ -32,7 +32,8 @@ def stored_section() -> None:
     st.caption(
         f"{result['images']} drawn birds of {len(result['classes'])} species, {protocol['splits']} random splits: "
         f"{protocol['train_images']} images to train on and {protocol['test_images']} to test on. Press Train and "
-        "compare to see it computed, or choose your own images."
+        "compare to see it computed, or choose your own images. Of several methods of a kind, the sentence above tests "
+        "the choice: in each split, the one that did best within its training images. The table has each by itself."
     )
     rows = {
         method_markdown(method["name"]): {
