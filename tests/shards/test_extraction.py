@@ -121,6 +121,16 @@ def test_of_a_method_without_p_the_energy_is_that_of_its_map(tiny, tmp_path):
     np.testing.assert_allclose(energy[4], np.linalg.norm(record[source][0].reshape(5, -1), axis=1), rtol=1e-3)
 
 
+def test_what_is_larger_than_half_precision_holds_is_the_largest(tiny, tmp_path):
+    """Not infinite: peaks are sorted, and means are taken of energies."""
+    network = small_network()
+    network.second.weight.data *= 1e7
+    store = extracted(replace(load(spec_for(lambda: network), UNTRAINED, "cpu"), engine="torch"), tmp_path, "cl")
+    table = store.columns("peak", "energy")
+    peak, energy = (column_array(table[name], "<f2")[0] for name in ("peak", "energy"))
+    assert peak.max() == energy.max() == 65504
+
+
 def test_maps_of_more_cells_than_16_bits_count_are_refused(tiny, tmp_path, monkeypatch):
     """The small network's maps have 8 × 8 cells at 128 pixels."""
     monkeypatch.setattr("crosspool.shards.describing.MOST_CELLS", 64)
