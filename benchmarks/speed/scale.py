@@ -83,7 +83,7 @@ def simulate(plan: Plan, workers: int, rate: float, losses_per_day: float) -> Ou
     numbers = range(plan.images)  # slices of a range stand for images: nobody reads them
     listing = Listing("", cast(Any, numbers), cast(Any, numbers), cast(Any, numbers), "")
     start = time.perf_counter()
-    schedule = Schedule(Job(plan, cast(Any, place), None), listing, lambda count: None)
+    schedule = Schedule(Job(plan, cast(Any, place), None), listing, lambda number, count: None)
     spent, now, lost, losses = time.perf_counter() - start, 0.0, 0.0, 0
     events: list[tuple[float, int, int | None]] = [(START_SECONDS, worker, None) for worker in range(workers)]
     while not schedule.is_done:

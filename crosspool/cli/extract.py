@@ -14,6 +14,8 @@ from crosspool.errors import SettingError
 from crosspool.text import duration_text, plural
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from crosspool.engines import EngineName
     from crosspool.framing import Framing
     from crosspool.shards.listing import Listing
@@ -26,6 +28,7 @@ DATA_HELP = (
     "name, or an address such as s3://bucket/photos."
 )
 OUT_HELP = "The store: a folder, or an address such as s3://bucket/store."
+SAMPLE, EXTRACTING = "A sample to learn from", "Extracting"
 METHOD_HELP = (
     "What is kept of each image: one of the methods of crosspool evaluate, such as cl@448/pca64/ternary, gem or global."
 )
@@ -72,7 +75,7 @@ def extract_command(
     from crosspool.shards.extraction import Job
     from crosspool.shards.place import Place
     from crosspool.shards.plan import agree_on
-    from crosspool.shards.schedule import Schedule
+    from crosspool.shards.schedule import LEARNING, Schedule
 
     place = Place(os.path.expanduser(out))
     if gpus_per_worker:  # this machine may have none
@@ -87,9 +90,17 @@ def extract_command(
     print_problems(listing.problems)
     try:
         with images_progress() as bar:
-            task = bar.add_task("Extracting", total=plan.images)
-            schedule = Schedule(Job(plan, place, weights), listing, lambda count: bar.advance(task, count))
-            bar.reset(task, total=schedule.images, completed=schedule.done)
+            tasks: dict[bool, TaskID] = {}
+
+            def advance(number: int, images: int) -> None:
+                learns = number == LEARNING
+                if learns not in tasks:
+                    total, done = (schedule.sampled, 0) if learns else (plan.images, schedule.done)
+                    tasks[learns] = bar.add_task(SAMPLE if learns else EXTRACTING, total=total, completed=done)
+                bar.advance(tasks[learns], images)
+
+            schedule = Schedule(Job(plan, place, weights), listing, advance)
+            advance(LEARNING if schedule.sampled else 0, 0)  # shown before the first image
             _run(schedule, workers, ray, gpus_per_worker)
     except KeyboardInterrupt:
         complain("Stopped. The shards that are done stay in the store; the same command goes on from them.")

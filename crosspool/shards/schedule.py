@@ -21,12 +21,12 @@ Work = Task | tuple[Sample, ...]
 class Schedule:
     """What is still to be done of a plan.
 
-    Shards come in an order of their own, so that two drivers of the same store seldom compute the same. Of `images`,
-    those that are learned from included, `done` were done before; `advance` is told how many more are, and a negative
-    number where a shard has to be begun again.
+    Shards come in an order of their own, so that two drivers of the same store seldom compute the same. Of the plan's
+    images `done` were done before, and `sampled` are still to be learned from; `advance` is told the number of a shard,
+    or LEARNING, and how many more of its images are done, a negative number where it has to be begun again.
     """
 
-    def __init__(self, job: Job, listing: Listing, advance: Callable[[int], None]) -> None:
+    def __init__(self, job: Job, listing: Listing, advance: Callable[[int, int], None]) -> None:
         self.job, self._listing, self._advance = job, listing, advance
         there = job.place.names()
         self._open = job.plan.missing(there)
@@ -35,7 +35,7 @@ class Schedule:
         self._under_way: Counter[int] = Counter()  # the images that are done of each
         self._failures: Counter[tuple[int, bool]] = Counter()  # by number, and whether it was to blame
         self.done = job.plan.images - sum(len(job.plan.places(number)) for number in self._open)
-        self.images = job.plan.images + (len(self.sample) if self._learning else 0)
+        self.sampled = len(self.sample) if self._learning else 0
 
     @property
     def sample(self) -> Sequence[Sample]:
@@ -53,7 +53,7 @@ class Schedule:
             number = self._open.pop()
             if not self.job.place.has(self.job.plan.shard_name(number)):
                 return self._begun(number, task_of(self.job.plan, self._listing, number))
-            self._advance(len(self.job.plan.places(number)))  # another driver was faster
+            self._advance(number, len(self.job.plan.places(number)))  # another driver was faster
         return None
 
     def _begun(self, number: int, work: Work) -> tuple[int, Work]:
@@ -63,7 +63,7 @@ class Schedule:
     def count(self, number: int, images: int) -> None:
         """So many more images of what is under way are done."""
         self._under_way[number] += images
-        self._advance(images)
+        self._advance(number, images)
 
     def finish(self, number: int) -> None:
         """What was under way is done."""
@@ -71,7 +71,7 @@ class Schedule:
 
     def fail(self, number: int, reason: str, *, is_to_blame: bool = True) -> None:
         """Begin something again later. Raises SettingError after too many failures, more where it is not to blame."""
-        self._advance(-self._under_way.pop(number))
+        self._advance(number, -self._under_way.pop(number))
         self._failures[number, is_to_blame] += 1
         most = ATTEMPTS if is_to_blame else LOSSES
         if self._failures[number, is_to_blame] >= most:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,17 @@ def test_photographs_that_are_too_many_are_said(run, tmp_path, monkeypatch):
     status, out, _ = run("train", "--features", tmp_path / "store", "--out", tmp_path / "a.safetensors")
     assert status == 0
     assert "The file does not list so many images, and cannot tell whether it was trained on one." in out
+
+
+def test_what_is_learned_from_and_what_is_extracted_are_counted_apart(run, images, tmp_path, monkeypatch):
+    monkeypatch.setattr("crosspool.cli.progress.SECONDS_BETWEEN_LINES", 0.02)
+    options = ("--method", METHOD, "--engine", "torch", "--device", "cpu", "--workers", 1)
+    status, _, err = run("extract", images, "--out", tmp_path / "store", *options)
+    assert status == 0
+    stages = re.findall(r"^crosspool: ([^:]+): (\d+ of \d+)", err, re.MULTILINE)
+    assert list(dict.fromkeys(stage for stage, _ in stages)) == ["A sample to learn from", "Extracting"]
+    assert stages[0] == ("A sample to learn from", "0 of 12")
+    assert {count.split()[-1] for _, count in stages} == {"12"}
 
 
 def test_ctrl_c_is_one_sentence(run, store, monkeypatch):

@@ -48,7 +48,7 @@ def test_a_worker_that_is_killed_is_replaced(job, undisturbed):
     job, listing = job
     counts: list[int] = []
 
-    def kill_first(count):
+    def kill_first(number, count):
         if not counts:
             (worker,) = multiprocessing.active_children()
             worker.kill()
@@ -59,14 +59,14 @@ def test_a_worker_that_is_killed_is_replaced(job, undisturbed):
     assert schedule.is_done
     assert checksums(job.place.folder) == undisturbed
     assert min(counts) <= 0
-    assert sum(counts) == schedule.images == 2 * IMAGES  # those that are learned from, and all
+    assert sum(counts) == schedule.sampled + IMAGES == 2 * IMAGES  # those that are learned from, and all
 
 
 def test_what_a_worker_cannot_do_ends_it_with_its_sentence(job):
     job, listing = job
     other = replace(job, plan=job.plan.model_copy(update={"backbone": "nonesuch"}))
     with pytest.raises(SettingError, match="nonesuch"):
-        extract_locally(Schedule(other, listing, lambda count: None), 1)
+        extract_locally(Schedule(other, listing, lambda number, count: None), 1)
 
 
 def test_another_network_is_refused(job):
@@ -83,7 +83,7 @@ def test_another_one_of_two_networks_is_refused(job):
 
 def test_a_worker_that_ends_while_it_waits_is_replaced(job, undisturbed, monkeypatch):
     job, listing = job
-    schedule = Schedule(job, listing, lambda count: None)
+    schedule = Schedule(job, listing, lambda number, count: None)
     finish, killed = schedule.finish, list[BaseProcess]()
 
     def finish_and_kill(number):
@@ -105,13 +105,13 @@ def test_a_worker_that_ends_while_it_waits_is_replaced(job, undisturbed, monkeyp
 
 @pytest.fixture
 def advanced():
-    """The images that a schedule says are done."""
+    """What a schedule says is done: numbers, with images."""
     return []
 
 
 @pytest.fixture
 def schedule(job, advanced):
-    return Schedule(job[0], job[1], advanced.append)
+    return Schedule(job[0], job[1], lambda *each: advanced.append(each))
 
 
 def test_what_is_learned_comes_before_all_shards(schedule):
@@ -138,7 +138,7 @@ def test_what_fails_is_begun_again_a_few_times(schedule, advanced):
             schedule.fail(number, "its process ended")
     with pytest.raises(SettingError, match="What is learned first failed 3 times, the last time as its process ended"):
         schedule.fail(LEARNING, "its process ended")
-    assert advanced == [3, -3] * ATTEMPTS
+    assert advanced == [(LEARNING, 3), (LEARNING, -3)] * ATTEMPTS
 
 
 def test_a_machine_that_goes_is_not_a_fault_of_its_shard(schedule):
@@ -158,11 +158,11 @@ def test_what_another_driver_has_done_is_not_done_again(job, schedule, advanced)
         (job[0].place.folder / job[0].plan.shard_name(number)).touch()
     extract_locally(schedule, 1)  # begins no worker, and does not wait for one
     assert schedule.is_done
-    assert advanced == [2, 2, 2, 2]
-    found = Schedule(job[0], job[1], advanced.append).next()
+    assert sorted(advanced) == [(0, 2), (1, 2), (2, 2), (3, 2)]
+    found = Schedule(job[0], job[1], lambda *each: advanced.append(each)).next()
     assert found is not None
     assert found[0] == LEARNING  # without it, no image is searched for
     (job[0].place.folder / LEARNED).touch()
-    later = Schedule(job[0], job[1], advanced.append)
+    later = Schedule(job[0], job[1], lambda *each: advanced.append(each))
     assert later.is_done
-    assert (later.done, later.images) == (IMAGES, IMAGES)
+    assert (later.done, later.sampled) == (IMAGES, 0)

@@ -30,7 +30,7 @@ def test_a_machine_is_taken_away_and_another_one_comes(job, undisturbed, cluster
     machines = [cluster.add_node(num_cpus=1) for _ in range(2)]
     done: list[int] = []
 
-    def take_one_away(count):
+    def take_one_away(number, count):
         done.append(count)
         if sum(done) > IMAGES and len(machines) == 2:  # what is learned is done
             cluster.remove_node(machines.pop())
@@ -49,7 +49,7 @@ def test_machines_without_room_are_one_sentence(job, cluster):
     with pytest.raises(
         SettingError, match=r"No machine of the Ray cluster has a processor and .* of memory for a worker"
     ):
-        extract_on_ray(Schedule(job[0], job[1], lambda count: None), cluster.address, None)
+        extract_on_ray(Schedule(job[0], job[1], lambda number, count: None), cluster.address, None)
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(job):
@@ -61,7 +61,7 @@ def test_a_network_that_an_actor_cannot_load_is_its_sentence(job, cluster):
     cluster.add_node(num_cpus=1)
     without = replace(job[0], weights="/no-such-folder/own.safetensors")
     with pytest.raises(SettingError, match=r"^/no-such-folder/own\.safetensors was not found"):
-        extract_on_ray(Schedule(without, job[1], lambda count: None), cluster.address, None)
+        extract_on_ray(Schedule(without, job[1], lambda number, count: None), cluster.address, None)
 
 
 def test_machines_without_crosspool_are_one_sentence(job, monkeypatch, tmp_path_factory, request):
@@ -71,13 +71,13 @@ def test_machines_without_crosspool_are_one_sentence(job, monkeypatch, tmp_path_
     cluster = request.getfixturevalue("cluster")
     cluster.add_node(num_cpus=1)
     with pytest.raises(SettingError, match="cannot import crosspool"):
-        extract_on_ray(Schedule(job[0], job[1], lambda count: None), cluster.address, None)
+        extract_on_ray(Schedule(job[0], job[1], lambda number, count: None), cluster.address, None)
 
 
 def test_actors_that_find_no_room_hold_no_shard(job, undisturbed, cluster):
     """A machine of four processors has memory for one."""
     job, listing = job
     cluster.add_node(num_cpus=4, memory=MEMORY + MEMORY // 2)
-    schedule = Schedule(job, listing, lambda count: None)
+    schedule = Schedule(job, listing, lambda number, count: None)
     extract_on_ray(schedule, cluster.address, None)
     assert checksums(job.place.folder) == undisturbed
