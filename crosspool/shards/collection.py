@@ -156,6 +156,11 @@ class Collection:
         """How like the most similar of some reference images each image is: 1 minus the share of differing bits."""
         return np.asarray(np.load(self.folder / "likeness.npy"))
 
+    @property
+    def compared(self) -> int:
+        """How many other images each is compared with for `likeness`; a reference with one fewer, if not all are."""
+        return min(REFERENCES, max(0, int(self.is_read.sum()) - 1))
+
     def outliers(self, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
         """The places of the images that are least like all reference images."""
         counted = self.is_read if among is None else self.is_read & among

@@ -60,7 +60,10 @@ def ids(app):
 def test_the_first_visit_shows_the_first_images_and_the_way_to_the_others():
     app = opened()
     assert texts(app.title) == ["Collection"]
-    assert f"{IMAGES} images of **generated** as EfficientNet\\-Lite0 sees them (`gem@224`)" in shown_text(app)
+    told = (
+        f"{IMAGES} images, 2 of which could not be read, of **generated** as EfficientNet\\-Lite0 sees them (`gem@224`)"
+    )
+    assert told in shown_text(app)
     assert len(ids(app)) == 60
     assert app.button(key="collection-earlier").disabled
     app = checked(app.button(key="collection-later").click().run())
@@ -105,13 +108,22 @@ def test_every_order_has_its_images_or_a_sentence():
     for by, words in (
         ("map", "Images with the highest peak"),
         ("copies", "Groups of images"),
-        ("outliers", "512 other images"),
+        ("outliers", "of 127 other images"),
         ("unread", "2 images could not be read"),
-        ("like", "The number says how alike"),
+        ("like", "1 to 60 of 128"),
     ):
         app = checked(app.selectbox(key="collection-by").set_value(by).run())
         assert words in shown_text(app)
     assert texts(app.info) == ["Select an image and press “Images like this”, or take one of yours."]
+    assert len(ids(app)) == 60
+
+
+def test_one_label_alone_is_nothing_to_tell_apart(module_server, monkeypatch):
+    counts = module_server.collection.ready.counts
+    for label in ("000.Kind_0", "002.Kind_2"):
+        monkeypatch.setitem(counts, label, 1)
+    app = opened(section="classes")
+    assert texts(app.info)[0].startswith("There is nothing to tell apart")
 
 
 def test_the_plane_and_the_images_of_a_cell(module_server):
@@ -122,6 +134,7 @@ def test_the_plane_and_the_images_of_a_cell(module_server):
     app = component_state(app, "plane", "cell", list(cell))
     assert view_of(app).cell == cell
     assert str(place) in ids(app)
+    assert not [each for each in app.selectbox if each.key == "collection-label"]  # the picture has all labels
 
 
 def test_channels_by_classes_lead_to_the_images_of_a_cell():
@@ -138,8 +151,11 @@ def test_an_own_image_sorts_the_store(module_server):
     app = opened()
     app.session_state["collection-own"] = True
     app = checked(app.run())
+    strip = component(app, "image-strip")
+    (chosen,) = (item["image"] for item in strip["items"] if item["id"] == strip["selected"])
     app = checked(app.button(key="collection-like-own").click().run())
     assert view_of(app) == View(by="like", like=OWN)
+    assert any(chosen in element.value for element in app.get("html"))
     assert "lacks learned.safetensors" in sentences(app)[0]  # as a generated store does
 
 

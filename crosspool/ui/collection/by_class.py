@@ -30,6 +30,9 @@ def classes_section(ready: ArrangedStore, view: View) -> None:
     if not collection.classes:
         st.info("The images of this store have no labels, which channels could tell apart.")
         return
+    if sum(count > 1 for count in ready.counts.values()) < 2:
+        st.info("There is nothing to tell apart: fewer than two labels have two images that could be read.")
+        return
     channels, classes = telling_channels(collection.telling), sorted(ready.largest(MOST_CLASSES))
     rows = [collection.classes.index(name) for name in classes]
     energies = collection.class_energies[np.ix_(rows, channels)]

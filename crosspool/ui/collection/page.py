@@ -1,6 +1,7 @@
 """The page of a collection: a store of features and small pictures, which the operator has made."""
 
 from functools import partial
+from html import escape
 
 import streamlit as st
 
@@ -41,18 +42,19 @@ ORDERS = {
     "order": "as in the store", "map": "by a map", "like": "by likeness to an image", "copies": "near-copies",
     "outliers": "unlike all others", "unread": "could not be read",
 }  # fmt: skip
+NO_IMAGE = "There is no such image."
 EMPTY = {
     "map": "This map is zero on all of these images.",
-    "like": "Select an image and press “Images like this”, or take one of yours.",
     "copies": "No two of these images are nearly the same.",
 }
+CHOOSE = "Select an image and press “Images like this”, or take one of yours."
 ABOUT = {
     "map": "Images with the highest {peak} of map {map} first; the frame is around the patch where it has its peak.",
     "like": "The number says how alike the two images are in what images differ in most, by their short codes: 1 is "
     "the same, and 0 no more alike than two images at random.",
     "copies": "Groups of images whose short codes differ by 3 % at most, the largest group first.",
-    "outliers": "The number says how like the most similar of 512 other images each is, in what images differ in most, "
-    "by their short codes: 1 is the same, and 0 no more alike than two images at random.",
+    "outliers": "The number says how like the most similar of {others} each is, in what images differ in most, by "
+    "their short codes: 1 is the same, and 0 no more alike than two images at random.",
 }
 
 
@@ -75,11 +77,12 @@ def collection_page() -> None:
 
 
 def _title(served: ServedStore) -> None:
-    plan = served.store.plan
+    plan, unread = served.store.plan, 0 if served.ready is None else served.ready.unread
+    but = f", {unread:,} of which could not be read," if unread else ""
     st.title("Collection", anchor=False, width="content")
     st.caption(
-        f"{plural(plan.images, 'image')} of **{as_it_is(plan.name)}** as {as_it_is(_network(plan.backbone))} sees them "
-        f"(`{plan.method}`)"
+        f"{plural(plan.images, 'image')}{but} of **{as_it_is(plan.name)}** as {as_it_is(_network(plan.backbone))} sees "
+        f"them (`{plan.method}`)"
     )
 
 
@@ -156,7 +159,7 @@ def _sections(ready: ArrangedStore, view: View) -> None:
                 last = ready.collection.channels - 1
                 chosen = bound_value("collection-map", view.map, lambda number: go(map=int(number)))
                 st.number_input("Map", 0, last, width=130, **chosen)
-        if ready.collection.classes and view.section != "classes" and view.by != "unread":
+        if ready.collection.classes and view.section == "images" and view.by != "unread":
             labels = ["", *sorted(ready.largest(MOST_LISTED) | {view.label} - {""})]
             label = bound_value("collection-label", view.label, lambda label: go(label=label), among=labels)
             titles = ready.titles | {"": "all labels"}
@@ -169,12 +172,20 @@ def _sort(ready: ArrangedStore, by: str) -> None:
 
 
 def _images(ready: ArrangedStore, view: View) -> None:
-    about = ABOUT.get(view.by, "").format(peak=term("peak"), map=view.map)
+    if view.by == "like" and view.like == NONE:
+        st.info(CHOOSE, icon=":material/image_search:")
+        wall(ready, view, NO_IMAGE)
+        return
+    others = plural(ready.collection.compared, "other image")
+    about = ABOUT.get(view.by, "").format(peak=term("peak"), map=view.map, others=others)
     if view.by == "like" and view.like == OWN:
-        about = f"Like your image **{as_it_is(chosen_image().title)}**. {about}"
-    if about:
+        image = chosen_image()
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.html(f'<img src="{image.thumbnail}" alt="{escape(image.alt)}" height="56">', width="content")
+            st.caption(f"Like your image **{as_it_is(image.title)}**. {about}", width="stretch")
+    elif about:
         st.caption(about)
-    wall(ready, view, EMPTY.get(view.by, "There is no such image."))
+    wall(ready, view, EMPTY.get(view.by, NO_IMAGE))
 
 
 def _plane(ready: ArrangedStore, view: View) -> None:

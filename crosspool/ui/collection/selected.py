@@ -70,7 +70,10 @@ def _actions(ready: ArrangedStore, place: int) -> None:
         if st.button("Why this class?", "collection-why", icon=":material/balance:", on_click=take):
             st.switch_page("pages/contributions.py")
     side = ready.collection.store.plan.thumbnail
-    st.caption(f"The store keeps no files but pictures of {side} px: those pages show the maps of this small picture.")
+    st.caption(
+        f"The store keeps no files but pictures of {side} px: those pages show the maps of this small picture, and "
+        "their numbers differ a little from the store's."
+    )
 
 
 def _take(ready: ArrangedStore, maps: StoreMaps, place: int) -> None:

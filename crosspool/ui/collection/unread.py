@@ -24,4 +24,4 @@ def unread_section(ready: ArrangedStore, view: View) -> None:
     texts = ((escape(columns["path"][place] or ""), escape(columns["problem"][place] or "")) for place in shown)
     rows = "".join(f'<tr><th scope="row">{path}</th><td>{problem}</td></tr>' for path, problem in texts)
     st.html(f'<div class="unread-images"><table><tbody>{rows}</tbody></table></div>')
-    pages_below(view, min(len(places) - first, IMAGES_PER_PAGE), has_more=first + IMAGES_PER_PAGE < len(places))
+    pages_below(view, len(shown), has_more=first + IMAGES_PER_PAGE < len(places), total=len(places))

@@ -21,11 +21,12 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class WallPage:
-    """Images by their places, with a note on each; and whether there are more after them."""
+    """Images by their places, with a note on each; whether there are more after them, and of how many, if known."""
 
     places: Places
     notes: tuple[str, ...]
     has_more: bool
+    total: int | None
 
 
 def wall(ready: ArrangedStore, view: View, empty: str) -> None:
@@ -44,18 +45,19 @@ def wall(ready: ArrangedStore, view: View, empty: str) -> None:
         tiles, selected=str(view.place), choose=lambda id_: go(place=int(id_)), key="collection-wall", wrapped=True,
         small=True,
     )  # fmt: skip
-    pages_below(view, len(page.places), has_more=page.has_more)
+    pages_below(view, len(page.places), has_more=page.has_more, total=page.total)
 
 
-def pages_below(view: View, count: int, *, has_more: bool) -> None:
-    """The way to the images before and after these."""
+def pages_below(view: View, count: int, *, has_more: bool, total: int | None) -> None:
+    """The way to the images before and after these, which are `count` of `total`, if that is known."""
     if view.page == 1 and not has_more:
         return
     first = (view.page - 1) * IMAGES_PER_PAGE
     with st.container(horizontal=True, vertical_alignment="center", key="collection-pages"):
         earlier, later = partial(go, page=view.page - 1), partial(go, page=view.page + 1)
         st.button("Earlier", "collection-earlier", icon=":material/chevron_left:", on_click=earlier, disabled=not first)
-        st.caption(f"{first + 1:,} to {first + count:,}", width="content")
+        of_all = "" if total is None else f" of {total:,}"
+        st.caption(f"{first + 1:,} to {first + count:,}{of_all}", width="content")
         st.button("Later", "collection-later", icon=":material/chevron_right:", on_click=later, disabled=not has_more)
 
 
@@ -64,21 +66,28 @@ def wall_page(ready: ArrangedStore, view: View, code: Codes | None = None) -> Wa
     first = (view.page - 1) * IMAGES_PER_PAGE
     places = ordered(ready, view, first + IMAGES_PER_PAGE + 1, code)
     shown = places[first : first + IMAGES_PER_PAGE]
-    return WallPage(shown, _notes(ready, view, shown, code), len(places) > first + IMAGES_PER_PAGE)
+    has_more = len(places) > first + IMAGES_PER_PAGE
+    return WallPage(shown, _notes(ready, view, shown, code), has_more, _total(ready, view) if has_more else len(places))
+
+
+def _total(ready: ArrangedStore, view: View) -> int | None:
+    """How many images all pages have; None where that takes as long as to sort them."""
+    if view.section != "images" or view.by in ("map", "copies"):
+        return None
+    return ready.counts[view.label] if view.label else len(ready.collection.is_read) - ready.unread
 
 
 def ordered(ready: ArrangedStore, view: View, count: int, code: Codes | None = None) -> Places:
     """The places of the first images of a view, `count` at most."""
+    if view.section == "plane":  # of all labels, as its picture is
+        return ready.plane.images_in(*view.cell)[:count] if ready.plane is not None and view.cell is not None else _NONE
     collection, among = ready.collection, _among(ready, view.label)
-    if view.section == "plane":
-        inside = ready.plane.images_in(*view.cell) if ready.plane is not None and view.cell is not None else _NONE
-        return (inside if among is None else inside[among[inside]])[:count]
     if view.by == "map" and view.map != NONE:
         return collection.strongest(view.map, among, count)
     if view.by == "like" and code is not None:
         return collection.nearest_to(code, among, count)
-    if view.by == "like":
-        return collection.nearest(view.like, among, count) if view.like >= 0 else _NONE
+    if view.by == "like" and view.like >= 0:
+        return collection.nearest(view.like, among, count)
     if view.by == "outliers":
         return collection.outliers(among, count)
     if view.by == "copies":
@@ -89,7 +98,7 @@ def ordered(ready: ArrangedStore, view: View, count: int, code: Codes | None = N
 
 def likeness_text(likeness: float) -> str:
     """The cosine of two vectors' angle as the share of bits tells it that their codes have in common."""
-    return f"{math.cos(math.pi * (1 - likeness)):.2f}".replace("-0.00", "0.00")
+    return f"{math.cos(math.pi * (1 - likeness)):.2f}".replace("-0.00", "0.00").replace("-", "−")
 
 
 def _among(ready: ArrangedStore, label: str) -> NDArray[np.bool_] | None:
@@ -104,7 +113,7 @@ def _notes(ready: ArrangedStore, view: View, places: Places, code: Codes | None)
     collection = ready.collection
     if view.section == "plane":
         return ("",) * len(places)
-    if view.by == "like" and len(places):
+    if view.by == "like" and (view.like >= 0 or code is not None):
         own = collection.codes[view.like] if code is None else code
         return tuple(map(likeness_text, collection.likeness_to(own, places).tolist()))
     if view.by == "outliers":

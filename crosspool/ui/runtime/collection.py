@@ -48,6 +48,11 @@ class ArrangedStore:
     maps: StoreMaps | None
 
     @cached_property
+    def unread(self) -> int:
+        """How many images could not be read."""
+        return int((~self.collection.is_read).sum())
+
+    @cached_property
     def counts(self) -> dict[str, int]:
         """How many images that could be read each class has."""
         collection, counts = self.collection, dict.fromkeys(self.collection.classes, 0)

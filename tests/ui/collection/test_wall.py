@@ -12,6 +12,7 @@ def test_a_page_of_the_wall_has_so_many_images(ready):
     pages = [wall_page(ready, View(page=page)) for page in (1, 2, 3)]
     assert [len(page.places) for page in pages] == [IMAGES_PER_PAGE, IMAGES_PER_PAGE, IMAGES - 2 * IMAGES_PER_PAGE - 2]
     assert [page.has_more for page in pages] == [True, True, False]
+    assert {page.total for page in pages} == {IMAGES - len(UNREAD)}
     shown = np.concatenate([page.places for page in pages]).tolist()
     assert shown == [place for place in range(IMAGES) if place not in UNREAD]
 
@@ -36,23 +37,38 @@ def test_by_likeness_the_example_comes_first_and_the_numbers_fall(ready):
     assert own.places.tolist() == page.places.tolist()
 
 
+def test_pages_say_of_how_many_where_that_is_known(ready):
+    label = "001.Kind_1"
+    count = len(ordered(ready, View(label=label), IMAGES))
+    assert ready.counts[label] == count
+    assert wall_page(ready, View(by="outliers", label=label)).total == count
+    assert wall_page(ready, View(by="copies")).total == 2
+    assert wall_page(ready, View(by="map", map=0)).total == len(ordered(ready, View(by="map", map=0), IMAGES))
+
+
 def test_copies_have_the_number_of_their_group(ready):
     page = wall_page(ready, View(by="copies"))
     assert page.places.tolist() == [98, 99]
     assert page.notes == ("group 1", "group 1")
 
 
-def test_without_an_example_or_a_cell_there_is_nothing(ready):
-    assert not len(ordered(ready, View(by="like"), IMAGES))
+def test_without_an_example_the_wall_is_in_the_order_of_the_store(ready):
+    page = wall_page(ready, View(by="like"))
+    assert page.places.tolist() == wall_page(ready, View()).places.tolist()
+    assert set(page.notes) == {""}
+
+
+def test_without_a_cell_there_is_nothing(ready):
     assert not len(ordered(ready, View(section="plane"), IMAGES))
 
 
-def test_a_cell_has_its_images_alone(ready):
+@pytest.mark.parametrize("label", ["", "002.Kind_2"])
+def test_a_cell_has_its_images_alone_whatever_their_label(ready, label):
     cells = [(row, column) for row in range(24) for column in range(40)]
-    places = [ordered(ready, View(section="plane", cell=cell), IMAGES) for cell in cells]
+    places = [ordered(ready, View("plane", cell=cell, label=label), IMAGES) for cell in cells]
     assert sorted(np.concatenate(places).tolist()) == [place for place in range(IMAGES) if place not in UNREAD]
 
 
-@pytest.mark.parametrize(("likeness", "text"), [(1, "1.00"), (0.5, "0.00"), (0.75, "0.71"), (0, "-1.00")])
+@pytest.mark.parametrize(("likeness", "text"), [(1, "1.00"), (0.5, "0.00"), (0.75, "0.71"), (0, "−1.00")])
 def test_likeness_is_a_cosine(likeness, text):
     assert likeness_text(likeness) == text
