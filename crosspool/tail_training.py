@@ -94,6 +94,7 @@ class Tuning:
         self.held_out = held_out_part(self.lessons.targets, self.seed)
         self.begin()
         self._total = self.most_images
+        self._heads: dict[bytes, dict[str, Tensor]] = {}  # by images
 
     def begin(self, trial: Trial = TRIALS[0]) -> torch.optim.Optimizer:
         """Start from the network's own layers."""
@@ -174,7 +175,10 @@ class Tuning:
         return losses
 
     def _train_head(self, images: Indices, done: int) -> None:
-        """Train the new layer alone, by logistic regression on images and their mirror images."""
+        """Train the new layer alone, by logistic regression on images and their mirror images, once for all trials."""
+        if known := self._heads.get(images.tobytes()):
+            self.head.load_state_dict(known)
+            return
         vectors, targets = [], self.targets[np.repeat(images, VIEWS)].to(self.head.weight.device)
         with torch.no_grad():
             for batch in np.array_split(images, ceil(len(images) / BATCH)):
@@ -191,6 +195,7 @@ class Tuning:
             return value
 
         optimizer.step(loss)
+        self._heads[images.tobytes()] = {name: value.clone() for name, value in self.head.state_dict().items()}
 
     def _epoch(self, optimizer: torch.optim.Optimizer, images: Indices, epoch: int, done: int) -> None:
         generator = np.random.default_rng([self.seed, epoch])

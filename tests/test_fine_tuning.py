@@ -378,6 +378,19 @@ def test_the_new_layer_starts_from_logistic_regression(features):
     np.testing.assert_allclose(shares, regression.predict_proba(plain.numpy()), atol=1e-3)
 
 
+def test_the_new_layer_is_trained_alone_once_for_all_trials(features, monkeypatch):
+    method = parse_method("ft+global", features.backbone.architecture)
+    records = features.records_of(EVERYTHING, method.sources_to_fit)
+    assert method.tuning is not None
+    tuning = method.tuning.training(records, features.lessons(method, EVERYTHING))
+    tuning._train_head(EVERYTHING, 0)
+    first = tuning.head.weight.detach().clone()
+    tuning.begin(TRIALS[1])
+    monkeypatch.setattr(Tuning, "_vectors", lambda self, images, mirrored: pytest.fail("it was trained again"))
+    tuning._train_head(EVERYTHING, 0)
+    assert torch.equal(tuning.head.weight, first)
+
+
 def test_an_evaluation_says_where_the_network_stayed_as_it_was(features, monkeypatch):
     """With losses by hand that make tuning help in the second of two splits alone."""
     method = parse_method("ft/epochs1+global", features.backbone.architecture)

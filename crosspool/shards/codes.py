@@ -1,8 +1,8 @@
 """Short codes of long vectors: bits that differ in about as many places as the angle between the vectors says.
 
 Each bit says on which side of a plane a vector lies (Charikar, STOC 2002). The planes are random in the directions in
-which a sample of vectors differs most, as what differs in others is mostly noise to which bits would go (Gong and
-Lazebnik, CVPR 2011), and pass where half of the sample lies on each side, so that every bit tells something.
+which a sample of vectors differs most, as others hold mostly noise, on which bits would be wasted (Gong and Lazebnik,
+CVPR 2011), and pass where half of the sample lies on each side, so that every bit tells something.
 """
 
 from collections.abc import Iterable

@@ -50,10 +50,10 @@ EMPTY = {
 CHOOSE = "Select an image and press “Images like this”, or take one of yours."
 ABOUT = {
     "map": "Images with the highest {peak} of map {map} first; the frame is around the patch where it has its peak.",
-    "like": "The number says how alike the two images are in what images differ in most, by their short codes: 1 is "
+    "like": "The number says how alike the two images are where images differ most, by their short codes: 1 is "
     "the same, and 0 no more alike than two images at random.",
     "copies": "Groups of images whose short codes differ by 3 % at most, the largest group first.",
-    "outliers": "The number says how like the most similar of {others} each is, in what images differ in most, by "
+    "outliers": "The number says how like the most similar of {others} each is, where images differ most, by "
     "their short codes: 1 is the same, and 0 no more alike than two images at random.",
 }
 
