@@ -62,7 +62,8 @@ def generated_store(
     place.prepare()
     for number in range(plan.shards):
         shape = Shape(4, BITS // 8, CHANNELS)
-        with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, shape) as writer:
+        origin = plan.origin(number)
+        with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, shape, origin) as writer:
             for each in plan.places(number):
                 writer.append(generated.row(each))
     place.write_once(PLAN, plan.model_dump_json().encode())

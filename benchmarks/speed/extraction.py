@@ -52,10 +52,12 @@ def main(
     shard: int = 1000,
     method: str = "cl@448/ternary",
     photos: Annotated[Path | None, typer.Option(help="A folder for the photos, which stay there.")] = None,
+    stores: Annotated[Path | None, typer.Option(help="A new folder for the stores, which stay there.")] = None,
 ) -> None:
     """Measure one worker, two, and the pipeline."""
     with tempfile.TemporaryDirectory(prefix="extraction-") as name:
         folder = Path(name)
+        kept = stores or folder
         source = photos or folder / "photos"
         if not source.exists():
             make_photos(source, SMALL, images)
@@ -63,10 +65,10 @@ def main(
         print(f"{images:,} photos of {SMALL[0]} x {SMALL[1]} pixels, {method}, shards of {shard:,}; {machine_load()}\n")
         runs: dict[int, tuple[Extraction, float]] = {}
         for workers in (1, 2):
-            store = folder / f"by {workers}"
+            store = kept / f"by {workers}"
             extraction = begin(source, store, [*options, "--workers", str(workers)]).succeed()
             runs[workers] = extraction, steady_rate(store, shard)
-        if checksums(folder / "by 1") != checksums(folder / "by 2"):
+        if checksums(kept / "by 1") != checksums(kept / "by 2"):
             raise SystemExit("The two stores differ.")
         pipeline = pipeline_rate(source, method)
         rows = [_row(workers, images, *run) for workers, run in runs.items()]

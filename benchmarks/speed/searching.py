@@ -59,12 +59,12 @@ def print_scan(count: int) -> None:
     print_table(f"Choosing {CANDIDATES:,} candidates by codes of {BITS:,} bits", header, [row])
 
 
-def extracted(folder: Path, method: str, images: int) -> Store:
-    """A store of generated images, which the next call with the same arguments finds again."""
-    out = folder / method.replace("/", "-")
-    if crosspool(["extract", f"fieldguide:{-(-images // len(SPECIES))}", "--method", method, "--out", str(out)]):
+def extracted(folder: Path, method: str, images: int) -> str:
+    """Where a new store of generated images is."""
+    out = str(folder / method.replace("/", "-"))
+    if crosspool(["extract", f"fieldguide:{-(-images // len(SPECIES))}", "--method", method, "--out", out]):
         raise SystemExit(f"{method} could not be extracted.")
-    return Store.opened(str(out))
+    return out
 
 
 def queries_of(store: Store, count: int) -> list[Query]:
@@ -82,11 +82,11 @@ def recall(found: np.ndarray, exact: np.ndarray) -> float:
     return float((found[1:] >= exact[WANTED]).mean())
 
 
-def print_searches(stores: dict[str, Store], queries: int) -> None:
+def print_searches(stores: Sequence[Store], queries: int) -> None:
     """The second table."""
     rows, verdicts = [], []
-    for method, store in stores.items():
-        index = Index(store)
+    for store in stores:
+        method, index = store.plan.method, Index(store)
         drawn = queries_of(store, queries)
         opening = milliseconds(partial(index.nearest, drawn[0], WANTED)) / 1000
         of_all, exact = _searched(index, drawn, None)
@@ -98,7 +98,8 @@ def print_searches(stores: dict[str, Store], queries: int) -> None:
             if candidates == CANDIDATES:
                 verdicts.append([method, f"{share:.3f} {met_or_missed(share >= LEAST_RECALL)}"])
     header = ["method", "candidates", f"recall of {WANTED}", "seconds", "of all vectors", "the first"]
-    print_table(f"{queries} searches in {len(store):,} images; medians", header, rows)
+    sizes = " and ".join(sorted({f"{len(store):,}" for store in stores}))
+    print_table(f"{queries} searches in {sizes} images; medians", header, rows)
     print_table("Targets", ["method", f"recall, >= {LEAST_RECALL}"], verdicts)
 
 
@@ -117,14 +118,14 @@ def main(
     methods: Annotated[str, typer.Option(help="With commas between.")] = METHODS,
     queries: Annotated[int, typer.Option(min=1, help="Searches in each store.")] = 50,
     codes: Annotated[int, typer.Option(min=CANDIDATES, help="Random codes to scan.")] = 1_000_000,
-    stores: Annotated[Path | None, typer.Option(help="A folder to keep the stores in.")] = None,
+    stores: Annotated[list[str] | None, typer.Option("--store", help="One to search, instead of new ones.")] = None,
 ) -> None:
     """Print both tables."""
     print(machine_load())
     print_scan(codes)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = stores or Path(temporary)
-        print_searches({method: extracted(folder, method, images) for method in methods.split(",")}, queries)
+        made = stores or [extracted(Path(temporary), method, images) for method in methods.split(",")]
+        print_searches([Store.opened(address) for address in made], queries)
     print(f"\n{machine_load()}")
 
 

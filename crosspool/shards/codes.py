@@ -19,7 +19,7 @@ from crosspool.encoding import unpack_ternary
 Codes = NDArray[np.uint64]
 DIRECTIONS = 64  # at most
 LEAST_SPREAD = 1e-5  # in a direction, of the length of the sample; what is below is rounding
-MOST_NUMBERS = 2**27  # of the sample that is learned from: 512 MiB, twice
+MOST_NUMBERS = 2**27  # of the sample that is learned from: 512 MiB
 CHUNK = 2**16  # codes compared at a time, so that little memory is needed beside them
 
 
@@ -42,12 +42,15 @@ class Sketch:
     @classmethod
     def learned(cls, vectors: Iterable[NDArray[np.float32]], length: int, bits: int, seed: int) -> Self:
         """A sketch for vectors like these, each (length,), of which so many are looked at as fit into memory."""
-        sample = np.stack(list(islice(vectors, max(1, MOST_NUMBERS // length))))
+        some = islice(vectors, max(1, MOST_NUMBERS // length))
+        sample: NDArray[Any] = np.fromiter(some, np.dtype((np.float32, length)))
         count = min(DIRECTIONS, *sample.shape)
-        _, spread, found = randomized_svd(sample - sample.mean(axis=0), count, random_state=seed)
-        directions = found[spread > LEAST_SPREAD * np.linalg.norm(sample)].astype(np.float32)
-        through_origin = cls(directions, np.zeros(bits, np.float32), seed)
-        thresholds = np.median([through_origin.above(vector[None])[0] for vector in sample], axis=0)
+        least, middle = LEAST_SPREAD * np.linalg.norm(sample), sample.mean(axis=0)
+        sample -= middle  # in its place, as it is large
+        _, spread, found = randomized_svd(sample, count, random_state=seed)
+        directions = found[spread > least].astype(np.float32)
+        through_middle = cls(directions, np.zeros(bits, np.float32), seed)
+        thresholds = np.median(through_middle.above(sample), axis=0) + through_middle.above(middle[None])[0]
         return cls(directions, thresholds.astype(np.float32), seed)
 
     def above(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -170,7 +170,8 @@ class Extractor:
         """
         self._expect_learned()
         name = self.plan.shard_name(task.number)
-        with self.place.new_file(name) as path, ShardWriter(path, self._shape) as writer:
+        origin = self.plan.origin(task.number)
+        with self.place.new_file(name) as path, ShardWriter(path, self._shape, origin) as writer:
             for row in self._rows(task):
                 writer.append(row)
                 yield

@@ -1,7 +1,9 @@
 """What a store holds and how it is computed: written once, before anything else."""
 
+import hashlib
 import io
 from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -81,6 +83,16 @@ class Plan(BaseModel):
         """The name of a shard's file."""
         digits = max(5, len(str(self.shards - 1)))
         return f"{_SHARD_NAME}{number:0{digits}}.parquet"
+
+    def origin(self, number: int) -> str:
+        """What a shard's file says of where it belongs: of which plan it is, and which of its shards."""
+        return f"{self._checksum} {number}"
+
+    @cached_property
+    def _checksum(self) -> str:
+        """The SHA-256 of all that decides the bytes of a store."""
+        decides = json_text(self.model_dump(exclude=_FREE), sort_keys=True)
+        return hashlib.sha256(decides.encode()).hexdigest()
 
     def places(self, number: int) -> range:
         """The places of a shard's images in the list of all."""

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 GROUP_BYTES = 2**20  # of vectors in a row group, which is read at once
+_ORIGIN = b"crosspool"  # among a file's metadata
 _PLAIN = ("vector", "code", "thumbnail")  # columns that would not shrink
 
 
@@ -83,10 +84,14 @@ def _bytes(array: NDArray[Any]) -> bytes:
 
 
 class ShardWriter:
-    """A shard's file, written a row group at a time, so that few rows are in memory."""
+    """A shard's file, written a row group at a time, so that few rows are in memory.
 
-    def __init__(self, path: Path, shape: Shape) -> None:
-        self._schema, self._group, self._rows = shape.schema, shape.group, list[dict[str, Any]]()
+    It says its `origin`: of which plan it is, and which of its shards.
+    """
+
+    def __init__(self, path: Path, shape: Shape, origin: str) -> None:
+        self._schema = shape.schema.with_metadata({_ORIGIN: origin.encode()})
+        self._group, self._rows = shape.group, list[dict[str, Any]]()
         compression = {name: "none" if name in _PLAIN else "zstd" for name in self._schema.names}
         self._writer = pq.ParquetWriter(
             path,
@@ -116,6 +121,11 @@ class ShardWriter:
         if error is None:
             self._flush()
         self._writer.close()
+
+
+def origin_of(table: pa.Table) -> str:
+    """What the file of a table's rows says of where it belongs; empty where it says nothing."""
+    return str((table.schema.metadata or {}).get(_ORIGIN, b""), errors="replace")
 
 
 def column_array(column: pa.ChunkedArray, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:

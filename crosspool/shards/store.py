@@ -15,7 +15,7 @@ from crosspool.errors import DatasetError, ModelError, not_found
 from crosspool.shards.codes import Codes
 from crosspool.shards.place import Place
 from crosspool.shards.plan import IMAGES, PLAN, Plan, read_plan
-from crosspool.shards.rows import column_array, groups_of, read_columns
+from crosspool.shards.rows import column_array, groups_of, origin_of, read_columns
 
 READERS = 8  # shards that are read at once: more than cores, as disks and networks are waited for
 
@@ -68,9 +68,12 @@ class Store:
             raise self._damaged(number, error) from error
         if len(table) != len(self.plan.places(number)):
             raise self._damaged(number, f"it has {len(table):,} rows")
-        return self._with_columns(number, table, names)
+        return self._checked(number, table, names)
 
-    def _with_columns(self, number: int, table: pa.Table, names: Sequence[str]) -> pa.Table:
+    def _checked(self, number: int, table: pa.Table, names: Sequence[str]) -> pa.Table:
+        """The table, read from a shard's file. Raises ModelError where it is another file, or lacks some columns."""
+        if origin_of(table) != self.plan.origin(number):
+            raise self._damaged(number, "it is of another plan, or another shard of it")
         missing = sorted(set(names) - set(table.column_names))
         if missing:
             raise self._damaged(number, f"it lacks {', '.join(missing)}")
@@ -83,12 +86,10 @@ class Store:
 
     @cached_property
     def paths(self) -> list[str]:
-        """The names of all images. Raises ModelError where a shard has others than the list of images."""
-        paths, listed = self.columns("path")["path"], self._listed("path")
-        for number in range(self.plan.shards):
-            start, count = self.plan.places(number).start, len(self.plan.places(number))
-            if not paths.slice(start, count).equals(listed.slice(start, count)):
-                raise self._damaged(number, f"it has other images than {IMAGES}")
+        """The names of all images. Raises ModelError where the list of images has others than the shards."""
+        paths = self.columns("path")["path"]
+        if not paths.equals(self._listed("path")):
+            raise self._without_list("it has other images than the shards")
         return list(paths.to_pylist())
 
     @cached_property
@@ -116,8 +117,11 @@ class Store:
         try:
             return read_columns(io.BytesIO(self.place.read(IMAGES)), [name])[name]
         except (pa.ArrowException, OSError, KeyError) as error:
-            problem = f"{IMAGES} of {self.place.address} is missing or damaged ({error})"
-            raise ModelError(f"{problem}; delete it, and run the same crosspool extract again.") from error
+            raise self._without_list(error) from error
+
+    def _without_list(self, reason: Exception | str) -> ModelError:
+        problem = f"{IMAGES} of {self.place.address} is missing or damaged ({reason})"
+        return ModelError(f"{problem}; delete it, and run the same crosspool extract again.")
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -184,7 +188,7 @@ class Store:
         """
         try:
             for first, table in groups_of(self.source(number), names, rows):
-                yield first, self._with_columns(number, table, names)
+                yield first, self._checked(number, table, names)
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(number, error) from error
 

@@ -56,7 +56,8 @@ def written(folder, vectors, labels=None, splits=None, *, unread=(), **settings)
     place.write_once(IMAGES, _listed(len(vectors)))
     place.write_once(LEARNED, save({DIRECTIONS: sketch.directions, THRESHOLDS: sketch.thresholds}))
     for number in range(plan.shards):
-        with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, shape) as writer:
+        origin = plan.origin(number)
+        with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, shape, origin) as writer:
             for each in plan.places(number):
                 row = partial(Row, name_of(each), labels and labels[each], splits and splits[each])
                 read = {"sha256": checksum_of(each), "vector": vectors[each], "code": codes[each], "thumbnail": b""}

@@ -32,7 +32,7 @@ def test_learned_thresholds_halve_the_sample():
     learned = Sketch.learned(vectors, 300, 128, seed=1)
     alone = np.concatenate([learned.codes(vector[None]) for vector in vectors])
     bits = np.unpackbits(alone.view(np.uint8), axis=1)
-    assert (bits.sum(axis=0) == 50).all()  # the median itself is not above it
+    assert set(bits.sum(axis=0)) <= {50, 51}  # rounding puts the median itself on either side
     plain = np.unpackbits(Sketch(learned.directions, ZEROS[:128], 1).codes(vectors).view(np.uint8), axis=1)
     assert np.abs(plain.mean(axis=0) - 0.5).mean() > 0.3
 

@@ -30,9 +30,15 @@ LABELS = ("jay", "jay", "owl", None, "owl", "owl", "jay")
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Seven images in shards of two; one cannot be read, one has no label, and two are nearly the same."""
-    plan, place = plan_by_hand(IMAGES), Place(str(tmp_path_factory.mktemp("store")))
+    return written(tmp_path_factory.mktemp("store"))
+
+
+def written(folder, unread=UNREAD, **settings):
+    """The store, in a folder."""
+    plan, place = plan_by_hand(IMAGES, **settings), Place(str(folder))
+    place.prepare()
     place.write_once(PLAN, plan.model_dump_json().encode())
-    fill(plan, place, range(plan.shards))
+    fill(plan, place, range(plan.shards), unread)
     return Store.opened(place.address)
 
 
@@ -41,7 +47,11 @@ def fill(plan, place, numbers, unread=UNREAD):
     codes = np.random.default_rng(0).integers(0, 2**63, (IMAGES, 1), np.uint64)
     codes[6] = codes[1]
     for number in numbers:
-        with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, Shape(4, 8, CHANNELS)) as writer:
+        origin = plan.origin(number)
+        with (
+            place.new_file(plan.shard_name(number)) as path,
+            ShardWriter(path, Shape(4, 8, CHANNELS), origin) as writer,
+        ):
             for each in plan.places(number):
                 about = f"{each}.jpg", LABELS[each], None
                 read = {
@@ -99,19 +109,14 @@ def test_an_arrangement_is_made_once(store, tmp_path, monkeypatch):
     first = arranged(store, tmp_path)
     monkeypatch.setattr("crosspool.shards.collection._arrange", None)
     assert arranged(store, tmp_path) == first
-    other = Store(store.place, store.plan.model_copy(update={"seed": 1}))
     with pytest.raises(TypeError):  # it would be made
-        arranged(other, tmp_path)
+        arranged(written(tmp_path / "other", seed=1), tmp_path)
 
 
 def test_images_that_could_be_read_later_are_arranged_again(store, tmp_path):
     """Their shard was deleted, and computed again."""
     assert arranged(store, tmp_path).thumbnail(UNREAD) == b""
-    place = Place(str(tmp_path / "store"))
-    place.prepare()
-    place.write_once(PLAN, store.place.read(PLAN))
-    fill(store.plan, place, range(store.plan.shards), unread=None)
-    later = arranged(Store.opened(place.address), tmp_path)
+    later = arranged(written(tmp_path / "store", unread=None), tmp_path)
     assert later.is_read.all()
     assert later.thumbnail(UNREAD) == b"picture 4"
 
@@ -148,7 +153,8 @@ def test_a_store_without_maps_has_no_channels(tmp_path):
     plan, place = plan_by_hand(1), Place(str(tmp_path / "store"))
     place.prepare()
     place.write_once(PLAN, plan.model_dump_json().encode())
-    with place.new_file(plan.shard_name(0)) as path, ShardWriter(path, Shape(4, 8, 0)) as writer:
+    origin = plan.origin(0)
+    with place.new_file(plan.shard_name(0)) as path, ShardWriter(path, Shape(4, 8, 0), origin) as writer:
         writer.append(Row("a.jpg", None, None, vector=np.zeros(1, np.float32), code=np.zeros(1, np.uint64)))
     collection = arranged(Store.opened(place.address), tmp_path)
     assert isinstance(collection, Collection)

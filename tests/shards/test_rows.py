@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crosspool.shards.rows import Row, Shape, ShardWriter, column_array, groups_of, read_columns
+from crosspool.shards.rows import Row, Shape, ShardWriter, column_array, groups_of, origin_of, read_columns
 
 SHAPE = Shape(vector=8, code=16, channels=3)
 
@@ -21,7 +21,7 @@ def row(number):
 
 
 def written(path, rows, shape=SHAPE):
-    with ShardWriter(path, shape) as writer:
+    with ShardWriter(path, shape, "plan 0") as writer:
         for each in rows:
             writer.append(each)
     return path
@@ -41,6 +41,13 @@ def test_rows_are_read_as_they_were_written(tmp_path):
     assert column_array(table["cell"], "<u2")[0][2].tolist() == [40_002] * 3
     assert column_array(table["energy"], "<f2")[0][2].tolist() == [1] * 3
     assert table["thumbnail"].to_pylist() == [b"picture", None, b"picture"]
+
+
+def test_rows_say_where_their_file_belongs(tmp_path):
+    path = written(tmp_path / "shard", ROWS)
+    assert origin_of(read_columns(path, ["path"])) == "plan 0"
+    assert [origin_of(table) for _, table in groups_of(path, ["vector"])] == ["plan 0"]
+    assert origin_of(pa.table({"path": ["0.png"]})) == ""
 
 
 def test_a_column_of_a_slice_is_that_of_its_rows(tmp_path):

@@ -14,7 +14,7 @@ from crosspool.images import load_image
 from crosspool.records import compute_record
 from crosspool.shards import search
 from crosspool.shards.codes import Sketch
-from crosspool.shards.extraction import Extractor, Job
+from crosspool.shards.extraction import Extractor, Job, task_of
 from crosspool.shards.plan import LEARNED
 from crosspool.shards.search import Searcher
 from tests.images import png, tinted
@@ -141,7 +141,9 @@ def test_torchs_threads_are_as_before(made, photo):
 def test_nothing_readable(tmp_path, made, photo):
     store = made("gem")
     broken = extracted(tmp_path, listing_of({"a": FILES["r/0.png"], "b": b"nothing"}), backbone(), "gem", shard=1)
-    (tmp_path / "shard-00000.parquet").write_bytes((tmp_path / "shard-00001.parquet").read_bytes())
+    (tmp_path / "shard-00000.parquet").unlink()
+    later = task_of(broken.plan, listing_of({"a": b"no longer", "b": b"nothing"}), 0)
+    list(Extractor(broken.plan, broken.place, backbone()).extract(later))
     with pytest.raises(DatasetError, match=r"^No image in .* could be read; extract others\.$"):
         searcher_of(broken).search(photo)
     assert store.is_read.any()

@@ -1,6 +1,7 @@
 """A store as it is read: its rows come back in their order, and those that could not be read have no vector."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,11 +59,26 @@ def test_no_store_and_half_a_store(tmp_path):
         Store.opened(str(tmp_path))
 
 
-def test_a_shard_in_the_place_of_another_is_named(tmp_path):
-    store = written(tmp_path, VECTORS)
-    (tmp_path / "shard-00001.parquet").write_bytes((tmp_path / "shard-00000.parquet").read_bytes())
-    with pytest.raises(ModelError, match=r"shard-00001.parquet of .* is damaged \(it has other images than images"):
-        _ = store.paths
+@pytest.mark.parametrize("source", ["a/shard-00000.parquet", "b/shard-00001.parquet"])
+def test_a_shard_of_another_place_or_plan_is_named(tmp_path, source):
+    """Whatever is read of it; here the other plan has the same images and another seed."""
+    store = written(tmp_path / "a", VECTORS)
+    written(tmp_path / "b", VECTORS, seed=1)
+    (tmp_path / "a" / "shard-00001.parquet").write_bytes((tmp_path / source).read_bytes())
+    for read in (
+        lambda: store.paths,
+        store.codes,
+        lambda: vectors_of(store),
+        lambda: store.rows(np.array([2]), "path"),
+    ):
+        with pytest.raises(ModelError, match=r"shard-00001.parquet of .* is damaged \(it is of another plan, or anoth"):
+            read()
+
+
+def test_plans_of_other_names_are_of_the_same_bytes(tmp_path):
+    """What a plan says for people decides nothing."""
+    one, two = (written(tmp_path / name, VECTORS, name=name).source(1) for name in ("a", "b"))
+    assert Path(one).read_bytes() == Path(two).read_bytes()
 
 
 @pytest.mark.parametrize("data", [b"PAR1", b""])
@@ -72,6 +88,13 @@ def test_a_damaged_list_of_images_is_named(tmp_path, data):
     for read in (lambda: store.paths, lambda: store.order):
         with pytest.raises(ModelError, match=r"images.parquet of .* is missing or damaged"):
             read()
+
+
+def test_a_list_of_other_images_is_named(tmp_path):
+    store = written(tmp_path / "a", VECTORS)
+    (tmp_path / "a" / IMAGES).write_bytes((written(tmp_path / "b", VECTORS[:4]).place.folder / IMAGES).read_bytes())
+    with pytest.raises(ModelError, match=r"images.parquet of .* \(it has other images than the shards\); delete it"):
+        _ = store.paths
 
 
 def test_a_damaged_shard_is_named(tmp_path):
