@@ -1,12 +1,14 @@
 """Images a second of `crosspool extract` by its number of workers: `python -m benchmarks.speed.extraction`.
 
-Photos of 500 x 375 pixels are generated, or taken from --photos, which keeps them for the next time. One worker and two
-stand beside the pipeline that `crosspool evaluate` computes features with, on the same photos with all cores. The rate
-is that of whole runs, from starting the command to its end, and in brackets that between the first shard and the last.
+Images of FieldGuide are drawn, or taken from --photos, which keeps them for the next time. One worker and two stand
+beside the pipeline that `crosspool evaluate` computes vectors with, on the same images with all cores. A rate is that
+of the whole run, from starting the command to its end, or between the first shard and the last.
 """
 
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,30 +17,55 @@ import typer
 
 from benchmarks.harness.command import machine_load, met_or_missed, print_table
 from benchmarks.harness.extractions import Extraction, begin, checksums
-from benchmarks.speed.throughput import SMALL, make_photos
 from crosspool.backbones import load_backbone
 from crosspool.cache import ArrayCache
+from crosspool.datasets.fieldguide.guide import fieldguide
+from crosspool.datasets.fieldguide.species import SPECIES
 from crosspool.datasets.folders import class_folders
 from crosspool.features import Features
 from crosspool.methods import parse_method
+from crosspool.shards.plan import SAMPLE
+from crosspool.svm import VectorFile
 from crosspool.text import human_bytes
+from crosspool.training import encode_into
 
 TWO_OVER_ONE, OF_PIPELINE = 1.8, 0.85
-MOST_IN_PIPELINE = 1000  # photos, as its rate does not depend on how many there are
+PER_CLASS = 1667  # 20,004 images in all
+MOST_IN_PIPELINE = 1000  # images, as its rate does not depend on how many there are
+QUALITY = 90  # of JPEG files
 
 
-def pipeline_rate(photos: Path, name: str) -> float:
-    """Images a second of the features of an evaluation, with all cores and nothing in the cache."""
-    whole, backbone = class_folders(photos), load_backbone(device="cpu", engine="onnxruntime")
-    dataset = whole.subset(np.arange(len(whole))[:MOST_IN_PIPELINE])
+def draw(folder: Path, per_class: int) -> None:
+    """Write the images of a FieldGuide, in folders of their classes."""
+    with ProcessPoolExecutor() as pool:
+        for _ in pool.map(partial(_draw_class, folder, per_class), range(len(SPECIES))):
+            pass
+
+
+def _draw_class(folder: Path, per_class: int, number: int) -> None:
+    dataset = fieldguide(per_class)
+    inside = folder / dataset.classes[number]
+    inside.mkdir(parents=True)
+    for place, index in enumerate(np.flatnonzero(dataset.targets == number)):
+        sample = dataset.samples[index]
+        sample.decode(sample.read()).save(inside / f"{place}.jpg", quality=QUALITY)
+
+
+def pipeline_rate(folder: Path, name: str) -> float:
+    """Images a second from files to vectors in an evaluation, with all cores and without what is learned before."""
+    whole, backbone = class_folders(folder), load_backbone(device="cpu", engine="onnxruntime")
+    dataset = whole.subset(np.linspace(0, len(whole) - 1, min(MOST_IN_PIPELINE, len(whole))).astype(np.intp))
     method = parse_method(name, backbone.architecture, "squash")
-    with tempfile.TemporaryDirectory() as folder:
-        warm = Features.of_methods(dataset.subset(np.arange(4)), backbone, [method], ArrayCache(Path(folder) / "warm"))
-        warm.compute()
-        features = Features.of_methods(dataset, backbone, [method], ArrayCache(Path(folder) / "cold"))
+    encoder, learned = method.encoder(), np.arange(min(SAMPLE, len(dataset)))
+    with tempfile.TemporaryDirectory() as scratch, VectorFile(Path(scratch)) as vectors:
+        features = Features.of_methods(dataset, backbone, [method], ArrayCache(Path(scratch)))
         start = time.perf_counter()
         features.compute()
-        return len(dataset) / (time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        encoder.fit(features.records_of(learned, method.sources_to_fit))
+        start = time.perf_counter()
+        encode_into(vectors, method, encoder, features, lambda done: None)
+        return len(dataset) / (seconds + time.perf_counter() - start)
 
 
 def steady_rate(store: Path, shard: int) -> float:
@@ -48,10 +75,10 @@ def steady_rate(store: Path, shard: int) -> float:
 
 
 def main(
-    images: int = 20_000,
+    per_class: Annotated[int, typer.Option(help="Images of each species.")] = PER_CLASS,
     shard: int = 1000,
-    method: str = "cl@448/ternary",
-    photos: Annotated[Path | None, typer.Option(help="A folder for the photos, which stay there.")] = None,
+    method: str = "cl@448/pca64/ternary",
+    photos: Annotated[Path | None, typer.Option(help="A folder for the images, which stay there.")] = None,
     stores: Annotated[Path | None, typer.Option(help="A new folder for the stores, which stay there.")] = None,
 ) -> None:
     """Measure one worker, two, and the pipeline."""
@@ -60,9 +87,10 @@ def main(
         kept = stores or folder
         source = photos or folder / "photos"
         if not source.exists():
-            make_photos(source, SMALL, images)
+            draw(source, per_class)
+        images = len(class_folders(source))
         options = ["--method", method, "--shard", str(shard), "--device", "cpu"]
-        print(f"{images:,} photos of {SMALL[0]} x {SMALL[1]} pixels, {method}, shards of {shard:,}; {machine_load()}\n")
+        print(f"{images:,} images of 448 x 448 pixels, {method}, shards of {shard:,}; {machine_load()}\n")
         runs: dict[int, tuple[Extraction, float]] = {}
         for workers in (1, 2):
             store = kept / f"by {workers}"
