@@ -25,7 +25,8 @@ def selected_image(ready: ArrangedStore, view: View) -> None:
     """The image's picture, its names, its strongest channels, and the ways on from it."""
     if view.place == NONE:
         if view.by != "unread":
-            st.caption(HINT)
+            with st.container(key="collection-hint"):
+                st.caption(HINT)
         return
     place, texts = view.place, ready.collection.texts
     path = texts["path"][place] or ""
@@ -62,18 +63,24 @@ def _actions(ready: ArrangedStore, place: int) -> None:
         if label is not None:
             only = partial(go, section="images", by="order", label=label)
             st.button("Only this label", "collection-only", icon=":material/label:", on_click=only)
-        if ready.maps is None:
-            return
-        take = partial(_take, ready, ready.maps, place)
-        if st.button("Its maps", "collection-maps", icon=":material/grid_view:", on_click=take):
-            st.switch_page("pages/weighting_maps.py")
-        if st.button("Why this class?", "collection-why", icon=":material/balance:", on_click=take):
-            st.switch_page("pages/contributions.py")
+        if ready.maps is not None:
+            _ways_to_pages(ready, ready.maps, place)
+        st.button("Close", "collection-close", icon=":material/close:", on_click=partial(go, place=NONE))
+    if ready.maps is None:
+        return
     side = ready.collection.store.plan.thumbnail
     st.caption(
         f"The store keeps no files but pictures of {side} px: those pages show the maps of this small picture, and "
         "their numbers differ a little from the store's."
     )
+
+
+def _ways_to_pages(ready: ArrangedStore, maps: StoreMaps, place: int) -> None:
+    take = partial(_take, ready, maps, place)
+    if st.button("Its maps", "collection-maps", icon=":material/grid_view:", on_click=take):
+        st.switch_page("pages/weighting_maps.py")
+    if st.button("Why this class?", "collection-why", icon=":material/balance:", on_click=take):
+        st.switch_page("pages/contributions.py")
 
 
 def _take(ready: ArrangedStore, maps: StoreMaps, place: int) -> None:
