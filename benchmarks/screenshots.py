@@ -5,14 +5,18 @@ for. All of them are written where README and docs show them.
 """
 
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
-from benchmarks.harness.app import ROOT, chromium, served
+from benchmarks.harness.app import ROOT, chromium, served, wait_until
 from benchmarks.harness.visits import Visit
+from benchmarks.speed.collection import arranged
+from crosspool.cli import main as crosspool
 from crosspool.sprites import included_sprite
 
 README, DOCS = ROOT / "assets", ROOT / "docs" / "images"
@@ -39,26 +43,42 @@ SHOTS: dict[Path, tuple[str, Callable[[Page], None]]] = {
     DOCS / "train.jpg": ("/train_and_compare", as_it_opens),
     DOCS / "channel.jpg": ("/channel?channel=899&size=448", as_it_opens),
 }
+COLLECTION = "/collection?by=map&place=312"
 
 
 def take_screenshots() -> None:
     """Write all screenshots."""
     with chromium() as browser, served() as server:
         for path, (address, act) in SHOTS.items():
-            width, height = WINDOW
-            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
-            visit = Visit(page, server.url)
-            page.goto(server.url + address)
-            page.get_by_test_id("stHeading").first.wait_for()
-            visit.settle()
-            page.wait_for_timeout(2000)
-            visit.settle()
-            act(page)
-            image = Image.open(BytesIO(page.screenshot())).convert("RGB")
-            image.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
-            image.save(path, "JPEG", quality=QUALITY, optimize=True)
-            visit.expect_no_complaints()
-            page.close()
+            _take(browser, server.url, path, address, act)
+
+
+def take_collection() -> None:
+    """Write the screenshot of a collection, whose store is extracted first."""
+    with TemporaryDirectory() as folder, chromium() as browser:
+        store = f"{folder}/store"
+        if crosspool(["extract", "fieldguide:50", "--method", "cl@448", "--out", store]):
+            raise SystemExit("The images could not be extracted.")
+        with served(environment={"CROSSPOOL_FEATURES": store}) as server:
+            wait_until(partial(arranged, server), 60)
+            _take(browser, server.url, DOCS / "collection.jpg", COLLECTION, as_it_opens)
+
+
+def _take(browser: Browser, url: str, path: Path, address: str, act: Callable[[Page], None]) -> None:
+    width, height = WINDOW
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
+    visit = Visit(page, url)
+    page.goto(url + address)
+    page.get_by_test_id("stHeading").first.wait_for()
+    visit.settle()
+    page.wait_for_timeout(2000)
+    visit.settle()
+    act(page)
+    image = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    image.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
+    image.save(path, "JPEG", quality=QUALITY, optimize=True)
+    visit.expect_no_complaints()
+    page.close()
 
 
 def draw_sheet() -> None:
@@ -78,3 +98,4 @@ if __name__ == "__main__":
     DOCS.mkdir(exist_ok=True)
     draw_sheet()
     take_screenshots()
+    take_collection()
