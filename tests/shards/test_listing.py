@@ -123,6 +123,27 @@ def test_images_in_tar_files_without_folders_have_no_labels(tmp_path):
     assert described(list_images(str(tmp_path / "*.tar"))) == [("0.tar/a.png", None, BLUE), ("1.tar/a.png", None, RED)]
 
 
+def test_a_label_file_without_a_label_gives_none(tmp_path):
+    tar(tmp_path / "set.tar", {"a.png": RED, "a.cls": b"red", "b.png": BLUE, "b.cls": b" \n"})
+    assert list_images(str(tmp_path / "set.tar")).labels == ("red", None)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_tar_file_that_was_cut_off_between_two_images_is_noticed(tmp_path, images):
+    """What was cut off within one is refused."""
+    path = tmp_path / "set.tar"
+    tar(path, {f"{number}.png": RED for number in range(3)})
+    assert list_images(str(path)).problems == ()
+    size = 512 + -(-len(RED) // 512) * 512  # a header, and the image in whole blocks
+    path.write_bytes(path.read_bytes()[: images * size])
+    listing = list_images(str(path))
+    assert len(listing) == images
+    assert listing.problems == (f"{path} has no mark at its end; it may be cut off, and images missing.",)
+    path.write_bytes(path.read_bytes()[:-512])
+    with pytest.raises(DatasetError, match="unexpected end of data"):
+        list_images(str(path))
+
+
 def test_a_compressed_tar_file_is_refused(tmp_path):
     (tmp_path / "set.tar").write_bytes(b"\x1f\x8b" + bytes(2000))
     with pytest.raises(DatasetError, match="make it again without compression"):
@@ -143,6 +164,33 @@ def test_a_table_of_paths_and_addresses(tmp_path, memory, suffix):
     names = [(sample.name, label) for sample, label in zip(*_columns(list_images(str(path))), strict=True)]
     assert names == [("memory://far/a.png", None), ("photos/b.png", "jay")]
     assert [sample.read() for sample in list_images(str(path)).samples] == [BLUE, RED]
+
+
+def test_a_table_may_say_which_images_are_for_testing(tmp_path):
+    rows = ["a.png,jay,Train", "b.png,jay,test", "c.png,owl,training", "d.png,owl,val", "e.png,owl,"]
+    (tmp_path / "set.csv").write_text("\n".join(["path,label,split,taken by", *rows]))
+    listing = list_images(str(tmp_path / "set.csv"))
+    assert listing.splits == ("train", "test", "train", None, None)
+    assert listing.layout == "A table of 5 images, with labels and a split; not read: taken by."
+    (problem,) = listing.problems
+    assert problem == (
+        "2 images are for neither training nor testing, as split is neither train nor test there (empty, val)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "layout"),
+    [
+        ("path", "A table of 1 image."),
+        ("path,subset", "A table of 1 image, with a split."),
+        ("path,species", "A table of 1 image, with labels."),
+        ("path,a,b,c,d,e,f,g", "A table of 1 image; not read: a, b, c, d, e and 2 more."),
+    ],
+)
+def test_what_is_read_of_a_table_is_said(tmp_path, header, layout):
+    row = ",".join("train" for _ in header.split(","))
+    (tmp_path / "set.csv").write_text(f"{header}\n{row}\n")
+    assert list_images(str(tmp_path / "set.csv")).layout == layout
 
 
 def _columns(listing):

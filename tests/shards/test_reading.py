@@ -1,0 +1,66 @@
+"""Bytes of images from elsewhere: what may pass is tried again, and what stays is one sentence."""
+
+import pytest
+
+from crosspool.errors import ImageError, SettingError
+from crosspool.shards import reading
+from crosspool.shards.reading import ATTEMPTS, may_pass, read
+
+
+class AnsweredError(Exception):
+    """A server's answer, by its HTTP status."""
+
+    def __init__(self, status):
+        super().__init__(f"{status}")
+        self.status = status
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds between attempts, which do not pass."""
+    seconds: list[float] = []
+    monkeypatch.setattr(reading.persistent.retry, "sleep", seconds.append)
+    return seconds
+
+
+def server(*answers):
+    """What reads a file: raises or returns one answer after the other."""
+    rest = iter(answers)
+
+    def load():
+        answer = next(rest)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return load
+
+
+def test_what_may_pass_is_tried_again_later_each_time(waits):
+    assert read(server(ConnectionResetError(), AnsweredError(503), b"bytes"), "a.png") == b"bytes"
+    first, second = waits
+    assert 0.5 <= first <= 1.0 <= second <= 1.5
+
+
+def test_after_some_attempts_the_last_reason_is_the_image_s_problem(waits):
+    with pytest.raises(ImageError, match=r"^a\.png cannot be read \(503\)"):
+        read(server(*[AnsweredError(503)] * ATTEMPTS), "a.png")
+    assert len(waits) == ATTEMPTS - 1
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("a.png"), PermissionError(), SettingError("Install s3fs."), AnsweredError(403)]
+)
+def test_what_stays_is_not_tried_again(waits, error):
+    with pytest.raises(ImageError):
+        read(server(error), "a.png")
+    assert waits == []
+
+
+@pytest.mark.parametrize(("status", "passes"), [(400, False), (404, False), (408, True), (429, True), (500, True)])
+def test_servers_say_what_may_pass(status, passes):
+    assert may_pass(AnsweredError(status)) == passes
+
+
+def test_an_interruption_ends_it():
+    assert not may_pass(KeyboardInterrupt())
