@@ -1,8 +1,9 @@
 """What a search in a store takes, and what it misses: `python -m benchmarks.speed.searching`.
 
 First: the time to compare a code with a million random ones and to choose the nearest thousand, and the peak memory of
-a process that does nothing else. Then, of stores of generated images: how many of the ten nearest images are found
-where so many candidates are chosen by their codes, and how long a search takes with them and with all vectors.
+a process that does nothing else; beside it, where faiss-cpu is installed, faiss's time for as many as are chosen bit by
+bit. Then, of stores of generated images: how many of the ten nearest images are found where so many candidates are
+chosen by their codes, and how long a search takes with them and with all vectors.
 """
 
 import resource
@@ -23,8 +24,9 @@ from benchmarks.harness.command import machine_load, met_or_missed, milliseconds
 from benchmarks.harness.confined import MEGABYTE
 from crosspool.cli import main as crosspool
 from crosspool.datasets.fieldguide.species import SPECIES
+from crosspool.shards.codes import as_codes
 from crosspool.shards.extraction import Job
-from crosspool.shards.nearest import CANDIDATES, Index, Query, nearest_codes
+from crosspool.shards.nearest import CANDIDATES, PRESELECTED, Index, Query, nearest_codes
 from crosspool.shards.plan import BITS
 from crosspool.shards.store import Store
 
@@ -35,8 +37,8 @@ WANTED = 10  # of the nearest images
 REPETITIONS = 9
 
 
-def scanned(count: int) -> tuple[float, float]:
-    """Seconds to choose the candidates among so many random codes, and the process's peak in megabytes."""
+def scanned(count: int) -> tuple[float, float, float | None]:
+    """Seconds to choose the candidates among so many random codes, the peak in megabytes, and the seconds of faiss."""
     codes = np.random.default_rng(0).integers(0, 2**64, (count, BITS // 64), np.uint64)
 
     above = np.random.default_rng(1).standard_normal(BITS).astype(np.float32)
@@ -45,17 +47,26 @@ def scanned(count: int) -> tuple[float, float]:
         nearest_codes(codes, above, CANDIDATES)
 
     seconds = median(milliseconds(scan) for _ in range(REPETITIONS)) / 1000
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
+    try:
+        from faiss import knn_hamming
+    except ImportError:
+        return seconds, peak, None
+    own, every = as_codes(above[None]).view(np.uint8), codes.view(np.uint8)
+    theirs = median(milliseconds(lambda: knn_hamming(own, every, PRESELECTED * CANDIDATES)) for _ in range(REPETITIONS))
+    return seconds, peak, theirs / 1000
 
 
 def print_scan(count: int) -> None:
     """The first table."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        seconds, peak = pool.submit(scanned, count).result()
+        seconds, peak, theirs = pool.submit(scanned, count).result()
     own = f"{count * BITS // 8 / MEGABYTE:.0f}"
     verdicts = met_or_missed(seconds < MOST_SECONDS), met_or_missed(peak < MOST_MEGABYTES)
-    row = [f"{count:,}", f"{seconds:.3f} {verdicts[0]}", own, f"{peak:.0f} {verdicts[1]}"]
-    header = ["codes", f"seconds, < {MOST_SECONDS:.0f}", "MB of codes", f"peak MB, < {MOST_MEGABYTES:.0f}"]
+    peer = "not installed" if theirs is None else f"{theirs:.3f}"
+    row = [f"{count:,}", f"{seconds:.3f} {verdicts[0]}", peer, own, f"{peak:.0f} {verdicts[1]}"]
+    targets = f"seconds, < {MOST_SECONDS:.0f}", f"peak MB, < {MOST_MEGABYTES:.0f}"
+    header = ["codes", targets[0], "faiss, bit by bit", "MB of codes", targets[1]]
     print_table(f"Choosing {CANDIDATES:,} candidates by codes of {BITS:,} bits", header, [row])
 
 

@@ -205,7 +205,7 @@ def arranged(store: Store, cache: Path, progress: Callable[[int], None] = lambda
 
     Raises SettingError where the cache cannot be written, and ModelError for a damaged shard.
     """
-    described = json_text([FORMAT, store.plan.model_dump(exclude={"name", "layout", "problems"}), _content(store)])
+    described = json_text([FORMAT, store.plan.checksum, _content(store)])
     folder = cache / "collections" / hashlib.sha256(described.encode()).hexdigest()[:32]
     if not folder.is_dir():
         try:

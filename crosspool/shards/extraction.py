@@ -98,6 +98,14 @@ class Extractor:
         self._describer = Describer(backbone, self.method, plan.thumbnail)
         self._sketch: Sketch | None = None
 
+    def work(self, work: Task | Sequence[Sample]) -> Iterator[int]:
+        """Compute a shard, or learn from some images. Yields now and then how many more images are done.
+
+        With one thread: not only passes, whose threads are chosen with the network, but whatever NumPy computes, too.
+        """
+        with threadpool_limits(1):
+            yield from counted(self.extract(work) if isinstance(work, Task) else self.learn(work))
+
     # --- what is learned
 
     def learn(self, samples: Sequence[Sample]) -> Iterator[None]:
@@ -105,7 +113,7 @@ class Extractor:
 
         Yields after each image. Raises SettingError where none of the images can be read, or they are too few.
         """
-        with tempfile.TemporaryDirectory(prefix="crosspool-") as folder, threadpool_limits(1):
+        with tempfile.TemporaryDirectory(prefix="crosspool-") as folder:
             records, problems = _KeptRecords(ArrayCache(Path(folder))), list[str]()
             for looked in self._describer.look(samples):
                 if looked.record is None:

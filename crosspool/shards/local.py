@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from crosspool.errors import CrosspoolError, SettingError
-from crosspool.shards.extraction import Job, Task, counted
+from crosspool.shards.extraction import Job
 from crosspool.shards.schedule import Schedule
 
 PATIENCE = 5.0  # seconds for a worker to leave its shard
@@ -116,8 +116,7 @@ def _serve(job: Job, connection: "Connection[Any, Any]") -> None:
     try:
         extractor = job.extractor()
         while True:
-            work = connection.recv()
-            for count in counted(extractor.extract(work) if isinstance(work, Task) else extractor.learn(work)):
+            for count in extractor.work(connection.recv()):
                 connection.send(count)
             connection.send(DONE)
     except (EOFError, ConnectionError):

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from crosspool.errors import CrosspoolError, SettingError
-from crosspool.shards.extraction import Extractor, Job, Task, counted
+from crosspool.shards.extraction import Extractor, Job
 from crosspool.shards.schedule import LOSSES, Schedule
 from crosspool.text import human_bytes
 
@@ -80,7 +80,7 @@ class _Actor:
 
     def do(self, work: Any) -> Generator[int]:
         """Do some work. Yields now and then how many more images are done."""
-        yield from counted(self._extractor.extract(work) if isinstance(work, Task) else self._extractor.learn(work))
+        yield from self._extractor.work(work)
 
 
 class _Crew:

@@ -86,10 +86,10 @@ class Plan(BaseModel):
 
     def origin(self, number: int) -> str:
         """What a shard's file says of where it belongs: of which plan it is, and which of its shards."""
-        return f"{self._checksum} {number}"
+        return f"{self.checksum} {number}"
 
     @cached_property
-    def _checksum(self) -> str:
+    def checksum(self) -> str:
         """The SHA-256 of all that decides the bytes of a store."""
         decides = json_text(self.model_dump(exclude=_FREE), sort_keys=True)
         return hashlib.sha256(decides.encode()).hexdigest()

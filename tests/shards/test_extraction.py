@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info
 
 from crosspool.backbones import UNTRAINED, load
 from crosspool.datasets import Sample
@@ -143,8 +143,7 @@ def test_maps_of_more_cells_than_16_bits_count_are_refused(tiny, tmp_path, monke
 def test_codes_are_those_of_the_vectors(tiny, tmp_path):
     store = extracted(tiny, tmp_path, "cl/ternary")
     values = as_numbers(vectors_of(store), 180)
-    with threadpool_limits(1):  # as it is learned
-        sketch = Sketch.learned(values, 180, store.plan.bits, store.plan.seed)
+    sketch = Sketch.learned(values, 180, store.plan.bits, store.plan.seed)
     assert (store.codes() == np.concatenate([sketch.codes(value[None]) for value in values])).all()
 
 
@@ -201,6 +200,32 @@ def test_what_was_learned_is_refused_where_it_is_damaged(tiny, tmp_path, data):
     (tmp_path / LEARNED).write_bytes(data)
     with pytest.raises(ModelError, match=r"learned\.safetensors is damaged .*; delete it, and run the command again"):
         Extractor(store.plan, store.place, tiny).recall()
+
+
+def test_a_worker_s_work_takes_one_thread(tiny, tmp_path, monkeypatch):
+    """Of NumPy's libraries as well, whose idle threads keep cores from other workers; afterwards as before."""
+    extracted(tiny, tmp_path)
+    before, threads, above = _threads(), list[list[int]](), Sketch.above
+
+    def noted(*given):
+        threads.append(_threads())
+        return above(*given)
+
+    monkeypatch.setattr(Sketch, "above", noted)
+    listing = listed()
+    plan = plan_of(listing, parse_method("cl", tiny.architecture), tiny, 3, seed=0)
+    extractor = Extractor(plan, Place(str(tmp_path)), tiny)
+    for work in (sample_of(plan, listing), task_of(plan, listing, 0)):
+        threads.clear()
+        assert sum(extractor.work(work)) >= 3
+        assert threads
+        assert {each for counts in threads for each in counts} == {1}
+    assert _threads() == before
+
+
+def _threads():
+    """How many threads each numerical library takes."""
+    return [library["num_threads"] for library in threadpool_info()]
 
 
 def test_steps_are_counted_now_and_then_and_in_the_end(monkeypatch):
