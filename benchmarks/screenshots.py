@@ -60,7 +60,8 @@ def take_collection() -> None:
         if crosspool(["extract", "fieldguide:50", "--method", "cl@448", "--out", store]):
             raise SystemExit("The images could not be extracted.")
         with served(environment={"CROSSPOOL_FEATURES": store}) as server:
-            wait_until(partial(arranged, server), 60)
+            if not wait_until(partial(arranged, server), 60):
+                raise SystemExit("The collection was not arranged in time.")
             _take(browser, server.url, DOCS / "collection.jpg", COLLECTION, as_it_opens)
 
 

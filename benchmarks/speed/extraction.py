@@ -28,6 +28,7 @@ from crosspool.shards.plan import SAMPLE
 from crosspool.svm import VectorFile
 from crosspool.text import human_bytes
 from crosspool.training import encode_into
+from crosspool.whole_files import whole_folder
 
 TWO_OVER_ONE, OF_PIPELINE = 1.8, 0.85
 PER_CLASS = 1667  # 20,004 images in all
@@ -37,8 +38,8 @@ QUALITY = 90  # of JPEG files
 
 def draw(folder: Path, per_class: int) -> None:
     """Write the images of a FieldGuide, in folders of their classes."""
-    with ProcessPoolExecutor() as pool:
-        for _ in pool.map(partial(_draw_class, folder, per_class), range(len(SPECIES))):
+    with whole_folder(folder) as temporary, ProcessPoolExecutor() as pool:
+        for _ in pool.map(partial(_draw_class, temporary, per_class), range(len(SPECIES))):
             pass
 
 
@@ -90,7 +91,7 @@ def main(
             draw(source, per_class)
         images = len(class_folders(source))
         options = ["--method", method, "--shard", str(shard), "--device", "cpu"]
-        print(f"{images:,} images of 448 x 448 pixels, {method}, shards of {shard:,}; {machine_load()}\n")
+        print(f"{images:,} images, {method}, shards of {shard:,}; {machine_load()}\n")
         runs: dict[int, tuple[Extraction, float]] = {}
         for workers in (1, 2):
             store = kept / f"by {workers}"

@@ -71,7 +71,7 @@ def print_scan(count: int) -> None:
 
 
 def extracted(folder: Path, method: str, images: int) -> str:
-    """Where a new store of generated images is."""
+    """Extract generated images, and return where their store is."""
     out = str(folder / method.replace("/", "-"))
     if crosspool(["extract", f"fieldguide:{-(-images // len(SPECIES))}", "--method", method, "--out", out]):
         raise SystemExit(f"{method} could not be extracted.")
@@ -106,7 +106,7 @@ def print_searches(stores: Sequence[Store], queries: int) -> None:
             seconds, found = _searched(index, drawn, candidates)
             share = float(np.mean([recall(*each) for each in zip(found, exact, strict=True)]))
             rows.append([method, name, f"{share:.3f}", f"{seconds:.3f}", f"{of_all:.3f}", f"{opening:.3f}"])
-            if candidates == CANDIDATES:
+            if name == f"{CANDIDATES:,}":
                 verdicts.append([method, f"{share:.3f} {met_or_missed(share >= LEAST_RECALL)}"])
     header = ["method", "candidates", f"recall of {WANTED}", "seconds", "of all vectors", "the first"]
     sizes = " and ".join(sorted({f"{len(store):,}" for store in stores}))
@@ -129,7 +129,7 @@ def main(
     methods: Annotated[str, typer.Option(help="With commas between.")] = METHODS,
     queries: Annotated[int, typer.Option(min=1, help="Searches in each store.")] = 50,
     codes: Annotated[int, typer.Option(min=CANDIDATES, help="Random codes to scan.")] = 1_000_000,
-    stores: Annotated[list[str] | None, typer.Option("--store", help="One to search, instead of new ones.")] = None,
+    stores: Annotated[list[str] | None, typer.Option("--store", help="To search instead of new ones.")] = None,
 ) -> None:
     """Print both tables."""
     print(machine_load())

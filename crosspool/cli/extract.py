@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from crosspool.shards.schedule import Schedule
 
 DATA_HELP = (
-    "A folder, a ZIP, tar files (shards/*.tar), a CSV or Parquet file of paths or addresses with labels, a data set's "
-    "name, or an address such as s3://bucket/photos."
+    "A folder, a ZIP, tar files (shards/*.tar), a table (CSV, TSV, Parquet) of paths or addresses, perhaps with labels "
+    "and a split, a data set's name, or an address such as s3://bucket/photos."
 )
 OUT_HELP = "The store: a folder, or an address such as s3://bucket/store."
 SAMPLE, EXTRACTING = "A sample to learn from", "Extracting"

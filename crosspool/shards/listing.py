@@ -30,6 +30,7 @@ Value = TypeVar("Value")
 TAR = ".tar"
 LABEL_SUFFIXES = (".cls", ".label")
 MOST_NAMED = 5
+_CUT_OFF = "no mark at the end, or more behind it, so that images may be missing"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,8 @@ def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
 
 def _of_table(source: str) -> Listing:
     table, name = tables.read_table(source), posixpath.splitext(posixpath.basename(source))[0]
-    samples = tuple(Sample(*each) for each in zip(table.names, map(reader, table.addresses, table.names), strict=True))
+    images = zip(table.names, table.addresses, strict=True)
+    samples = tuple(Sample(each, reader(address, each)) for each, address in images)
     return Listing(name, samples, table.labels, table.splits, table.layout, table.problems)
 
 
@@ -194,19 +196,21 @@ def _of_tars(source: str, layout: LayoutName) -> Listing:
     with explained(source):
         paths = sorted(fs.glob(pattern)) if "*" in pattern else [pattern]
     members: list[FileInFolder] = []
-    labels: dict[str, str] = {}
+    labels: dict[str, str | None] = {}
     cut_off = []
     for path in paths:
         with explained(path):
             is_whole = _index_tar(fs, path, members, labels, tar=posixpath.basename(path) if len(paths) > 1 else "")
         if not is_whole:
-            cut_off.append(f"{path} has no mark at its end; it may be cut off, and images missing.")
+            cut_off.append(printable(path))
     found = _of_members(source, posixpath.splitext(posixpath.basename(pattern))[0], members, labels, layout)
-    return replace(found, problems=(*found.problems, *cut_off))
+    one, many = "tar file has", "tar files have"
+    problems = named_files.counted_sentence(cut_off, f"{one} {_CUT_OFF}", f"{many} {_CUT_OFF}")
+    return replace(found, problems=(*found.problems, *problems))
 
 
 def _of_members(
-    source: str, name: str, members: list[FileInFolder], labels: dict[str, str], layout: LayoutName
+    source: str, name: str, members: list[FileInFolder], labels: dict[str, str | None], layout: LayoutName
 ) -> Listing:
     """The images of tar files, labelled by files beside them, or else by folders."""
     if not labels:
@@ -218,15 +222,17 @@ def _of_members(
     samples = tuple(Sample(member.name, member.read) for member in members)
     own = tuple(labels.get(posixpath.splitext(member.name)[0]) for member in members)
     missing = sum(label is None for label in own)
-    problems = (f"{plural(missing, 'image has', 'images have')} no file with a label beside it.",) if missing else ()
+    words = "image has no label in a file beside it", "images have no label in a file beside them"
+    problems = (f"{plural(missing, *words)}.",) if missing else ()
     sentence = f"{plural(len(samples), 'image')}, with labels in files beside them."
     return Listing(name, samples, own, (None,) * len(samples), sentence, problems)
 
 
-def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str, str], tar: str) -> bool:
+def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str, str | None], tar: str) -> bool:
     """Add the images of a tar archive, and what its small files say of their labels.
 
-    Returns whether it has the empty block at its end, without which it was cut off between two files.
+    Returns whether it ends with empty blocks. One that was cut off between two files does not, and behind those of one
+    that was written onto another, files are not found.
     """
     try:
         with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
@@ -239,13 +245,15 @@ def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str
                 stem, suffix = posixpath.splitext(name)
                 if suffix in LABEL_SUFFIXES:
                     text = cast(Any, archive.extractfile(member)).read(4096).decode("utf-8", "replace").strip()
-                    if text:
-                        labels[stem] = printable(text)
+                    labels[stem] = printable(text) if text else None
                 elif named_files.is_image(name):
                     load = partial(span, fs, path, member.offset_data, member.offset_data + member.size)
                     members.append(_FileInTar(tuple(path_inside.split("/")), partial(read, load, name), tar))
             file.seek(archive.offset)
-            return bool(file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE))
+            rest = file.read(2 * tarfile.RECORDSIZE)
+            return len(rest) >= tarfile.BLOCKSIZE and not any(rest)
     except tarfile.TarError as error:
+        if "unexpected end" in str(error):
+            raise DatasetError(f"{path} is cut off within a file; copy it again.") from error
         problem = f"{path} is no plain tar file ({error})"
         raise DatasetError(f"{problem}; unpack it, or make it again without compression.") from error

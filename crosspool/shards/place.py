@@ -139,9 +139,8 @@ class Place:
 
     def unusable(self, error: Exception) -> SettingError:
         """The error for a place that cannot be read or written."""
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return SettingError(
-            f"The store {self.address} cannot be used ({reason}); make room, or check the address and your "
+            f"The store {self.address} cannot be used ({reason_of(error)}); make room, or check the address and your "
             "permissions. What is there already stays, and the same command goes on from it."
         )
 
@@ -150,6 +149,11 @@ def _synchronise(path: Path) -> None:
     """Wait until a file is on disk, so that its name never stands for less after a power cut."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a file system failed, as briefly as it says it; errors of servers may say nothing."""
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
 def file_system(address: str) -> tuple[Any, str]:

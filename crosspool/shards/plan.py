@@ -3,7 +3,6 @@
 import hashlib
 import io
 from dataclasses import replace
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -51,7 +50,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    format: Literal["crosspool store 1"] = "crosspool store 1"
+    format: Literal["crosspool store 2"] = "crosspool store 2"
     name: str
     layout: str
     problems: list[str]
@@ -86,9 +85,9 @@ class Plan(BaseModel):
 
     def origin(self, number: int) -> str:
         """What a shard's file says of where it belongs: of which plan it is, and which of its shards."""
-        return f"{self.checksum} {number}"
+        return origin(self.checksum, number)
 
-    @cached_property
+    @property
     def checksum(self) -> str:
         """The SHA-256 of all that decides the bytes of a store."""
         decides = json_text(self.model_dump(exclude=_FREE), sort_keys=True)
@@ -113,6 +112,11 @@ class Plan(BaseModel):
             is_long = name in ("listing", "classes", "fingerprint", "others")
             found.append(words if is_long else f"{words} ({_shown(own)} there, {_shown(theirs)} here)")
         return found
+
+
+def origin(checksum: str, number: int) -> str:
+    """What the file of a shard says of the plan with this checksum, and of its own place."""
+    return f"{checksum} {number}"
 
 
 def _shown(value: Any) -> str:

@@ -3,20 +3,23 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
-
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
+from typing import TYPE_CHECKING, Any
 
 from crosspool.datasets import files as named_files
-from crosspool.errors import CrosspoolError, DatasetError, ImageError
+from crosspool.errors import CrosspoolError, DatasetError, ImageError, SettingError
 from crosspool.images import MAX_BYTES
-from crosspool.shards.place import file_system
+from crosspool.shards.place import file_system, reason_of
+
+if TYPE_CHECKING:
+    from tenacity import Retrying
 
 ATTEMPTS = 3  # at a file, where the reason may pass
 WAIT_SECONDS = 0.5  # before the second attempt, and twice as long before the third
-_STAYS = (CrosspoolError, FileNotFoundError, PermissionError, IsADirectoryError)
+_STAYS = (
+    CrosspoolError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ValueError, ImportError,
+)  # fmt: skip
 _BUSY = (408, 425, 429)  # HTTP statuses that pass, though the server blames the request
 
 
@@ -28,13 +31,12 @@ def explained(address: str) -> Iterator[None]:
     except CrosspoolError:
         raise
     except Exception as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DatasetError(f"{address} cannot be read ({reason}); check it, and your permissions.") from error
+        raise DatasetError(f"{address} cannot be read ({reason_of(error)}); check it, and your permissions.") from error
 
 
 def may_pass(error: BaseException) -> bool:
     """Whether another attempt may succeed: a server is busy, or a connection was lost."""
-    status = getattr(error, "status", None)
+    status = getattr(error, "status", None) or getattr(error, "code", None)
     is_refused = isinstance(status, int) and 400 <= status < 500 and status not in _BUSY
     return isinstance(error, Exception) and not isinstance(error, _STAYS) and not is_refused
 
@@ -44,24 +46,28 @@ def read(load: Callable[[], bytes], name: str) -> bytes:
 
     Raises ImageError, with the reason, whatever the file system raises.
     """
+    attempt = attempts()
     try:
-        data = persistent(load)
+        data = attempt(load)
     except CrosspoolError as error:
         raise ImageError(str(error)) from error
     except Exception as error:  # file systems of other machines have errors of their own
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{name} cannot be read ({reason}); check that it is still there.") from error
+        advice = "try again later" if may_pass(error) else "check that it is still there"
+        raise ImageError(f"{name} cannot be read ({reason_of(error)}); {advice}.") from error
     if len(data) > MAX_BYTES:
         raise ImageError(f"{name} has more than {MAX_BYTES >> 20} MB; make it smaller.")
     return data
 
 
-@retry(
-    retry=retry_if_exception(may_pass), stop=stop_after_attempt(ATTEMPTS), reraise=True,
-    wait=wait_exponential(WAIT_SECONDS) + wait_random(0, WAIT_SECONDS),
-)  # fmt: skip
-def persistent(load: Callable[[], bytes]) -> bytes:
-    return load()
+@cache
+def attempts() -> "Retrying":
+    """What calls a function again, a little later, where the reason may pass. Raises SettingError without tenacity."""
+    try:
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
+    except ImportError as error:
+        raise SettingError("Images elsewhere are read with tenacity; install crosspool[store].") from error
+    waits = wait_exponential(WAIT_SECONDS) + wait_random(0, WAIT_SECONDS)
+    return Retrying(retry=retry_if_exception(may_pass), stop=stop_after_attempt(ATTEMPTS), wait=waits, reraise=True)
 
 
 def fetch(address: str) -> bytes:

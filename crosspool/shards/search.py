@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from crosspool.contributions import Contributions, pooled_parts, split_score
 from crosspool.datasets import Sample
@@ -144,6 +145,7 @@ def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     use_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         use_threads(before)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from crosspool.errors import DatasetError, ModelError, not_found
 from crosspool.shards.codes import Codes
 from crosspool.shards.place import Place
-from crosspool.shards.plan import IMAGES, PLAN, Plan, read_plan
+from crosspool.shards.plan import IMAGES, PLAN, Plan, origin, read_plan
 from crosspool.shards.rows import column_array, groups_of, origin_of, read_columns
 
 READERS = 8  # shards that are read at once: more than cores, as disks and networks are waited for
@@ -72,12 +72,16 @@ class Store:
 
     def _checked(self, number: int, table: pa.Table, names: Sequence[str]) -> pa.Table:
         """The table, read from a shard's file. Raises ModelError where it is another file, or lacks some columns."""
-        if origin_of(table) != self.plan.origin(number):
+        if origin_of(table) != origin(self._checksum, number):
             raise self._damaged(number, "it is of another plan, or another shard of it")
         missing = sorted(set(names) - set(table.column_names))
         if missing:
             raise self._damaged(number, f"it lacks {', '.join(missing)}")
         return table
+
+    @cached_property
+    def _checksum(self) -> str:
+        return self.plan.checksum
 
     def _damaged(self, number: int, reason: Exception | str) -> ModelError:
         words = " ".join(str(reason).split())

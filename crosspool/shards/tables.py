@@ -4,10 +4,11 @@ import io
 import os
 import posixpath
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crosspool.datasets.words import Role, exact_role
 from crosspool.errors import DatasetError
 from crosspool.shards.place import file_system
 from crosspool.shards.reading import explained
@@ -17,8 +18,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 PATH_COLUMNS = ("path", "url", "address", "file", "filename", "image")
 LABEL_COLUMNS = ("label", "class", "category", "species")
 SPLIT_COLUMNS = ("split", "subset", "partition")
-PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-MOST_NAMED = 5  # columns or parts
+MOST_NAMED = 5  # columns, or values of one
 
 
 @dataclass(frozen=True)
@@ -51,39 +51,52 @@ def read_table(source: str) -> Table:
         expected = ", ".join(PATH_COLUMNS)
         raise DatasetError(f"{source} has no column of images; name one of its columns {expected}.")
     folder = source.rsplit("/", 1)[0] if "/" in source else "."
-    nothing = [None] * len(addresses)
-    rows = [row for row in zip(addresses, labels or nothing, splits or nothing, strict=True) if row[0] is not None]
-    nameless = plural(len(addresses) - len(rows), "row is left out, as it names", "rows are left out, as they name")
+    named = [place for place, address in enumerate(addresses) if address is not None]
+    paths = [str(addresses[place]) for place in named]
+    own_labels = [None if labels is None else labels[place] for place in named]
+    parts, problems = _split([None if splits is None else splits[place] for place in named], columns[2])
+    if len(named) < len(addresses):
+        words = "row is left out, as it names", "rows are left out, as they name"
+        problems.insert(0, f"{plural(len(addresses) - len(named), *words)} no image.")
+    has = [word for word, column in (("labels", labels), ("a split", any(parts))) if column]
     return Table(
-        names=tuple(printable(str(address)) for address, _, _ in rows),
-        addresses=tuple(_absolute(str(address), folder) for address, _, _ in rows),
-        labels=tuple(None if label is None else printable(label) for _, label, _ in rows),
-        splits=tuple(PARTS.get(str(part).lower()) for _, _, part in rows),
-        layout=_layout(len(rows), columns, [str(column) for column in table.columns if column not in columns]),
-        problems=(*((f"{nameless} no image.",) if len(rows) < len(addresses) else ()), *_other_parts(rows, columns[2])),
+        names=tuple(map(printable, paths)),
+        addresses=tuple(_absolute(path, folder) for path in paths),
+        labels=tuple(None if label is None else printable(label) for label in own_labels),
+        splits=tuple(parts),
+        layout=_layout(len(named), has, [str(column) for column in table.columns if column not in columns]),
+        problems=tuple(problems),
     )
 
 
-def _layout(count: int, columns: list[Any], unused: list[str]) -> str:
-    """What was read: that a column was not should surprise nobody."""
-    labels, split = (", with labels" * (columns[1] is not None), " and a split" * (columns[2] is not None))
-    found = f"A table of {plural(count, 'image')}{labels}{split if labels else split.replace(' and', ', with')}"
-    if not unused:
-        return f"{found}."
-    more = f" and {len(unused) - MOST_NAMED:,} more" * (len(unused) > MOST_NAMED)
-    return f"{found}; not read: {', '.join(map(printable, unused[:MOST_NAMED]))}{more}."
+def _layout(count: int, has: list[str], unused: list[str]) -> str:
+    """What was read, and which columns were not."""
+    found = f"A table of {plural(count, 'image')}" + (f", with {' and '.join(has)}" if has else "")
+    return f"{found}; not read: {_named(unused)}." if unused else f"{found}."
 
 
-def _other_parts(rows: list[tuple[str | None, str | None, str | None]], column: Any) -> tuple[str, ...]:
-    """A sentence on images that are for neither training nor testing, where a column says which are."""
+def _split(cells: Sequence[str | None], column: Any) -> tuple[list[str | None], list[str]]:
+    """The part of each image, and what is wrong, in sentences; as with folders, val is tested on where no test is.
+
+    Cells that are no part of a split are in none of it.
+    """
     if column is None:
-        return ()
-    others = [str(part) for _, _, part in rows if str(part).lower() not in PARTS]
-    if not others:
-        return ()
-    shown = ", ".join("empty" if each == "None" else printable(each) for each in sorted(set(others))[:MOST_NAMED])
-    count = plural(len(others), "image is", "images are")
-    return (f"{count} for neither training nor testing, as {column} is neither train nor test there ({shown}).",)
+        return [None] * len(cells), []
+    roles = [exact_role(cell or "") for cell in cells]
+    held_out: Role = "test" if "test" in roles else "val"
+    others = sorted({cell or "empty" for cell, role in zip(cells, roles, strict=True) if role is None})
+    name = printable(str(column))
+    if not {held_out, "train"} <= set(roles):
+        every = sorted({cell or "empty" for cell in cells})
+        return [None] * len(cells), [f"The column {name} gives no split: it has {_named(every)}, not train and test."]
+    count = plural(roles.count(None), "image has", "images have")
+    problems = [f"{count} no part of the split in the column {name}: {_named(others)}."] if others else []
+    return [None if role is None else "test" if role == held_out else "train" for role in roles], problems
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(printable, names[:MOST_NAMED])) + more
 
 
 def _parsed(data: bytes, suffix: str, source: str) -> Any:

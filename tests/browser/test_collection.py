@@ -72,7 +72,7 @@ def test_a_visit_from_the_wall_to_a_map_and_a_cell_and_back(browser, url):
         window.settle()
     expect(page).to_have_url(re.compile(r"/collection\?by=map&map=\d+&place=5$"))
     expect(page.locator(".strip.small .mark").first).to_be_visible()
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close image").click()
     expect(page.locator(".collection-picture")).to_have_count(0)
     expect(page).to_have_url(re.compile(r"by=map&map=\d+$"))
     window.settle()

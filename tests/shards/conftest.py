@@ -57,8 +57,8 @@ def undisturbed(planned, tmp_path_factory):
     extractor = Extractor(agree_on(plan, listing, place), place, backbone)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    list(extractor.learn(sample_of(plan, listing)))
+    list(extractor.work(sample_of(plan, listing)))
     for number in range(plan.shards):
-        list(extractor.extract(task_of(plan, listing, number)))
+        list(extractor.work(task_of(plan, listing, number)))
     torch.set_num_threads(threads)
     return checksums(place.folder)

@@ -93,9 +93,7 @@ def extracted(folder, listing, backbone, method, *, shard=2):
     place.prepare()
     agree_on(plan, listing, place)
     extractor = Extractor(plan, place, backbone)
-    for _ in extractor.learn(sample_of(plan, listing)):
-        pass
+    list(extractor.work(sample_of(plan, listing)))
     for number in range(plan.shards):
-        for _ in extractor.extract(task_of(plan, listing, number)):
-            pass
+        list(extractor.work(task_of(plan, listing, number)))
     return Store.opened(str(folder))

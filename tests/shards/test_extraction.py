@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from crosspool.backbones import UNTRAINED, load
 from crosspool.datasets import Sample
@@ -58,8 +58,8 @@ def extracted(tiny, folder, method="cl", listing=None, shard=3, numbers=None):
     for number in numbers or range(plan.shards):
         extractor = Extractor(plan, place, tiny)  # a new one each time, as if by another worker
         if not extractor.recall():
-            list(extractor.learn(sample_of(plan, listing)))
-        assert len(list(extractor.extract(task_of(plan, listing, number)))) == len(plan.places(number))
+            list(extractor.work(sample_of(plan, listing)))
+        assert sum(extractor.work(task_of(plan, listing, number))) == len(plan.places(number))
     return Store(place, plan)
 
 
@@ -205,7 +205,7 @@ def test_what_was_learned_is_refused_where_it_is_damaged(tiny, tmp_path, data):
 def test_a_worker_s_work_takes_one_thread(tiny, tmp_path, monkeypatch):
     """Of NumPy's libraries as well, whose idle threads keep cores from other workers; afterwards as before."""
     extracted(tiny, tmp_path)
-    before, threads, above = _threads(), list[list[int]](), Sketch.above
+    threads, above = list[list[int]](), Sketch.above
 
     def noted(*given):
         threads.append(_threads())
@@ -215,12 +215,15 @@ def test_a_worker_s_work_takes_one_thread(tiny, tmp_path, monkeypatch):
     listing = listed()
     plan = plan_of(listing, parse_method("cl", tiny.architecture), tiny, 3, seed=0)
     extractor = Extractor(plan, Place(str(tmp_path)), tiny)
-    for work in (sample_of(plan, listing), task_of(plan, listing, 0)):
-        threads.clear()
-        assert sum(extractor.work(work)) >= 3
-        assert threads
-        assert {each for counts in threads for each in counts} == {1}
-    assert _threads() == before
+    with threadpool_limits(2):
+        before = _threads()
+        assert 2 in before
+        for work in (sample_of(plan, listing), task_of(plan, listing, 0)):
+            threads.clear()
+            assert sum(extractor.work(work)) >= 3
+            assert threads
+            assert {each for counts in threads for each in counts} == {1}
+        assert _threads() == before
 
 
 def _threads():

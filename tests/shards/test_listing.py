@@ -89,7 +89,7 @@ def test_tar_files_with_labels_beside_the_images(tmp_path):
     tar(tmp_path / "1.tar", {"a.png": BLUE})
     listing = list_images(str(tmp_path / "*.tar"))
     assert described(listing) == [("0.tar/a.png", "red", RED), ("1.tar/a.png", None, BLUE)]
-    assert listing.problems == ("1 image has no file with a label beside it.",)
+    assert listing.problems == ("1 image has no label in a file beside it.",)
 
 
 def test_a_tar_file_of_class_folders(tmp_path):
@@ -126,6 +126,8 @@ def test_images_in_tar_files_without_folders_have_no_labels(tmp_path):
 def test_a_label_file_without_a_label_gives_none(tmp_path):
     tar(tmp_path / "set.tar", {"a.png": RED, "a.cls": b"red", "b.png": BLUE, "b.cls": b" \n"})
     assert list_images(str(tmp_path / "set.tar")).labels == ("red", None)
+    tar(tmp_path / "set.tar", {"one/a.png": RED, "one/a.cls": b"", "two/b.png": BLUE})
+    assert list_images(str(tmp_path / "set.tar")).labels == (None, None)  # not the folders
 
 
 @pytest.mark.parametrize("images", [1, 2])
@@ -138,10 +140,21 @@ def test_a_tar_file_that_was_cut_off_between_two_images_is_noticed(tmp_path, ima
     path.write_bytes(path.read_bytes()[: images * size])
     listing = list_images(str(path))
     assert len(listing) == images
-    assert listing.problems == (f"{path} has no mark at its end; it may be cut off, and images missing.",)
+    assert listing.problems == (
+        f"1 tar file has no mark at the end, or more behind it, so that images may be missing: {path}.",
+    )
     path.write_bytes(path.read_bytes()[:-512])
-    with pytest.raises(DatasetError, match="unexpected end of data"):
+    with pytest.raises(DatasetError, match="is cut off within a file; copy it again"):
         list_images(str(path))
+
+
+def test_what_was_written_behind_a_tar_file_is_not_lost_without_a_word(tmp_path):
+    for name in ("one", "two"):
+        tar(tmp_path / name, {f"{name}.png": RED})
+    (tmp_path / "set.tar").write_bytes((tmp_path / "one").read_bytes() + (tmp_path / "two").read_bytes())
+    listing = list_images(str(tmp_path / "set.tar"))
+    assert [sample.name for sample in listing.samples] == ["one.png"]
+    assert "images may be missing" in listing.problems[-1]
 
 
 def test_a_compressed_tar_file_is_refused(tmp_path):
@@ -167,14 +180,27 @@ def test_a_table_of_paths_and_addresses(tmp_path, memory, suffix):
 
 
 def test_a_table_may_say_which_images_are_for_testing(tmp_path):
-    rows = ["a.png,jay,Train", "b.png,jay,test", "c.png,owl,training", "d.png,owl,val", "e.png,owl,"]
+    rows = ["a.png,jay,Train", "b.png,jay,test", "c.png,owl,validation", "d.png,owl,fold 3", "e.png,owl,"]
     (tmp_path / "set.csv").write_text("\n".join(["path,label,split,taken by", *rows]))
     listing = list_images(str(tmp_path / "set.csv"))
     assert listing.splits == ("train", "test", "train", None, None)
     assert listing.layout == "A table of 5 images, with labels and a split; not read: taken by."
-    (problem,) = listing.problems
-    assert problem == (
-        "2 images are for neither training nor testing, as split is neither train nor test there (empty, val)."
+    assert listing.problems == ("2 images have no part of the split in the column split: empty, fold 3.",)
+
+
+@pytest.mark.parametrize(
+    ("values", "splits"),
+    [(("train", "val"), ("train", "test")), (("train", "train"), (None, None)), (("0", "test"), (None, None))],
+)
+def test_val_is_tested_on_where_nothing_is_called_test(tmp_path, values, splits):
+    """As in folders; a column that says nothing of training and testing gives no split."""
+    one, two = values
+    (tmp_path / "set.csv").write_text(f"path,label,subset\na.png,jay,{one}\nb.png,owl,{two}\n")
+    listing = list_images(str(tmp_path / "set.csv"))
+    assert listing.splits == splits
+    every = ", ".join(sorted(set(values)))
+    assert listing.problems == (
+        () if any(splits) else (f"The column subset gives no split: it has {every}, not train and test.",)
     )
 
 
@@ -182,7 +208,7 @@ def test_a_table_may_say_which_images_are_for_testing(tmp_path):
     ("header", "layout"),
     [
         ("path", "A table of 1 image."),
-        ("path,subset", "A table of 1 image, with a split."),
+        ("path,subset", "A table of 1 image."),
         ("path,species", "A table of 1 image, with labels."),
         ("path,a,b,c,d,e,f,g", "A table of 1 image; not read: a, b, c, d, e and 2 more."),
     ],

@@ -146,7 +146,7 @@ def test_a_plan_that_is_written_between_two_looks_is_taken(tiny, listing, tmp_pa
     [
         lambda data: data[:100],
         lambda data: data.replace(b'"shard": 5', b'"shard": 0'),
-        lambda data: data.replace(b"crosspool store 1", b"crosspool store 2"),
+        lambda data: data.replace(b"crosspool store 2", b"crosspool store 3"),
     ],
 )
 def test_a_damaged_plan_is_one_sentence(tiny, listing, tmp_path, damage):

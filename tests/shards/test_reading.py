@@ -1,5 +1,7 @@
 """Bytes of images from elsewhere: what may pass is tried again, and what stays is one sentence."""
 
+import sys
+
 import pytest
 
 from crosspool.errors import ImageError, SettingError
@@ -19,7 +21,7 @@ class AnsweredError(Exception):
 def waits(monkeypatch):
     """The seconds between attempts, which do not pass."""
     seconds: list[float] = []
-    monkeypatch.setattr(reading.persistent.retry, "sleep", seconds.append)
+    monkeypatch.setattr(reading.attempts(), "sleep", seconds.append)
     return seconds
 
 
@@ -43,13 +45,14 @@ def test_what_may_pass_is_tried_again_later_each_time(waits):
 
 
 def test_after_some_attempts_the_last_reason_is_the_image_s_problem(waits):
-    with pytest.raises(ImageError, match=r"^a\.png cannot be read \(503\)"):
+    with pytest.raises(ImageError, match=r"^a\.png cannot be read \(503\); try again later\.$"):
         read(server(*[AnsweredError(503)] * ATTEMPTS), "a.png")
     assert len(waits) == ATTEMPTS - 1
 
 
 @pytest.mark.parametrize(
-    "error", [FileNotFoundError("a.png"), PermissionError(), SettingError("Install s3fs."), AnsweredError(403)]
+    "error",
+    [FileNotFoundError("a.png"), PermissionError(), ValueError("no address"), SettingError("?"), AnsweredError(403)],
 )
 def test_what_stays_is_not_tried_again(waits, error):
     with pytest.raises(ImageError):
@@ -60,6 +63,18 @@ def test_what_stays_is_not_tried_again(waits, error):
 @pytest.mark.parametrize(("status", "passes"), [(400, False), (404, False), (408, True), (429, True), (500, True)])
 def test_servers_say_what_may_pass(status, passes):
     assert may_pass(AnsweredError(status)) == passes
+
+
+def test_an_error_without_words_is_named(waits):
+    with pytest.raises(ImageError, match=r"cannot be read \(ConnectionResetError\); try again later"):
+        read(server(*[ConnectionResetError()] * ATTEMPTS), "a.png")
+
+
+def test_what_it_needs_is_said_before_an_image_is_blamed(monkeypatch):
+    reading.attempts.cache_clear()
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    with pytest.raises(SettingError, match=r"install crosspool\[store\]"):
+        read(server(b"bytes"), "a.png")
 
 
 def test_an_interruption_ends_it():

@@ -64,18 +64,18 @@ def _actions(ready: ArrangedStore, place: int) -> None:
             only = partial(go, section="images", by="order", label=label)
             st.button("Only this label", "collection-only", icon=":material/label:", on_click=only)
         if ready.maps is not None:
-            _ways_to_pages(ready, ready.maps, place)
-        st.button("Close", "collection-close", icon=":material/close:", on_click=partial(go, place=NONE))
+            _links_to_pages(ready, ready.maps, place)
+        st.button("Close image", "collection-close", icon=":material/close:", on_click=partial(go, place=NONE))
     if ready.maps is None:
         return
     side = ready.collection.store.plan.thumbnail
     st.caption(
-        f"The store keeps no files but pictures of {side} px: those pages show the maps of this small picture, and "
-        "their numbers differ a little from the store's."
+        f"The store keeps no files but pictures of {side} px: “Its maps” and “Why this class?” show the maps of this "
+        "small picture, whose numbers differ a little from the store's."
     )
 
 
-def _ways_to_pages(ready: ArrangedStore, maps: StoreMaps, place: int) -> None:
+def _links_to_pages(ready: ArrangedStore, maps: StoreMaps, place: int) -> None:
     take = partial(_take, ready, maps, place)
     if st.button("Its maps", "collection-maps", icon=":material/grid_view:", on_click=take):
         st.switch_page("pages/weighting_maps.py")
