@@ -101,7 +101,7 @@ class Extractor:
     def work(self, work: Task | Sequence[Sample]) -> Iterator[int]:
         """Compute a shard, or learn from some images. Yields now and then how many more images are done.
 
-        NumPy is limited to one thread; passes were as the network was loaded.
+        NumPy is limited to one thread here; torch and ONNX Runtime were when the network was loaded.
         """
         with threadpool_limits(1):
             yield from counted(self.extract(work) if isinstance(work, Task) else self.learn(work))

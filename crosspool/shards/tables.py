@@ -53,8 +53,9 @@ def read_table(source: str) -> Table:
     folder = source.rsplit("/", 1)[0] if "/" in source else "."
     named = [place for place, address in enumerate(addresses) if address is not None]
     paths = [str(addresses[place]) for place in named]
-    own_labels = [None if labels is None else labels[place] for place in named]
-    parts, problems = _split([None if splits is None else splits[place] for place in named], columns[2])
+    nothing = [None] * len(addresses)
+    own_labels, cells = ([(column or nothing)[place] for place in named] for column in (labels, splits))
+    parts, problems = _split(cells, columns[2])
     if len(named) < len(addresses):
         words = "row is left out, as it names", "rows are left out, as they name"
         problems.insert(0, f"{plural(len(addresses) - len(named), *words)} no image.")

@@ -42,7 +42,7 @@ ORDERS = {
     "order": "as in the store", "map": "by a map", "like": "by likeness to an image", "copies": "near-copies",
     "outliers": "unlike all others", "unread": "could not be read",
 }  # fmt: skip
-NO_IMAGE = "There is no such image."
+NO_IMAGE = "No image matches these choices."
 EMPTY = {
     "map": "This map is zero on all of these images.",
     "copies": "No two of these images are nearly the same.",
