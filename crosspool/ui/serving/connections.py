@@ -1,6 +1,7 @@
-"""Connections on which no request comes, or only half of one: uvicorn itself would hold them for good."""
+"""The server's connections: none waits for good for a request, and none to send what is ready."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -27,22 +28,34 @@ class Wait:
 
 
 class ConnectionWatch:
-    """Ends connections that wait too long for a request, or that too many others have come after."""
+    """Ends connections that wait too long for a request, or that too many others have come after.
+
+    On some no request comes, or only half of one, and uvicorn itself would hold them for good.
+    """
 
     def __init__(self) -> None:
         self._waits: WeakKeyDictionary[HttpConnection, Wait] = WeakKeyDictionary()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Watch all connections to the servers that this loop will start."""
+        """Watch all connections to the servers that this loop will start, and let them send at once.
+
+        A socket as Streamlit makes it, without naming its protocol, is one on which asyncio does not turn off Nagle's
+        algorithm: what follows a first packet waited until the browser had acknowledged that, for up to 40 ms.
+        Connections inherit this from the socket that listens.
+        """
         create_server = loop.create_server
 
-        async def create_watched(factory: Callable[[], asyncio.Protocol], *args: Any, **options: Any) -> asyncio.Server:
+        async def create_watched(
+            factory: Callable[[], asyncio.Protocol], *args: Any, sock: socket.socket | None = None, **options: Any
+        ) -> asyncio.Server:
             def watched() -> asyncio.Protocol:
                 protocol = factory()
                 self._waits[cast(HttpConnection, protocol)] = Wait(None, loop.time())
                 return protocol
 
-            return await create_server(watched, *args, **options)
+            if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return await create_server(watched, *args, sock=sock, **options)
 
         # Streamlit starts uvicorn with settings of its own, so the loop is the one place to learn of connections.
         vars(loop)["create_server"] = create_watched

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 import uvicorn
@@ -38,12 +39,14 @@ async def watched():
     """A watch of a server, and a function that opens a connection and sends something, until it is answered."""
     watch = ConnectionWatch()
     watch.attach(asyncio.get_running_loop())
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", timeout_graceful_shutdown=1, log_config=None))
-    serving = asyncio.create_task(server.serve())
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", timeout_graceful_shutdown=1, log_config=None))
+    listening = socket.socket()  # made and given as Streamlit does it
+    listening.bind(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    serving = asyncio.create_task(server.serve([listening]))
     async with asyncio.timeout(PATIENCE):
         while not server.started:
             await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
         writers = []
 
         async def connected(data, answer=b""):
@@ -104,13 +107,13 @@ def test_what_is_being_answered_and_what_is_a_socket_stays():
     async def attempt():
         async with watched() as (watch, connected):
             slow = await connected(HEAD.replace(b"/ ", b"/slow ") + b"\r\n")
-            socket = await connected(HEAD + HANDSHAKE, b"101 Switching Protocols")
+            web_socket = await connected(HEAD + HANDSHAKE, b"101 Switching Protocols")
             await is_open(slow)  # its request has been read
             now = asyncio.get_running_loop().time()
             for sweep in range(4):
                 watch.sweep(now + sweep * SECONDS)
             assert await is_open(slow)
-            assert await is_open(socket)
+            assert await is_open(web_socket)
 
     loops.run(attempt())
 
@@ -135,5 +138,28 @@ def test_closed_connections_are_forgotten():
             await reader.read()
             watch.sweep(asyncio.get_running_loop().time())
             assert len(watch._waits) == 0
+
+    loops.run(attempt())
+
+
+def test_nothing_waits_for_the_browser_to_acknowledge_what_went_before():
+    async def attempt():
+        async with watched() as (watch, connected):
+            await connected(HEAD + b"\r\n", b"204")
+            (connection,) = watch._waits
+            connected_socket = connection.transport.get_extra_info("socket")
+            assert connected_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    loops.run(attempt())
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no Unix sockets")
+def test_a_unix_socket_has_no_such_wait(tmp_path):
+    async def attempt():
+        loop = asyncio.get_running_loop()
+        ConnectionWatch().attach(loop)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "server"))
+            (await loop.create_server(asyncio.Protocol, sock=listening)).close()
 
     loops.run(attempt())
