@@ -52,9 +52,10 @@ class Readiness:
         }
 
     def warm_up(self) -> None:
-        """Load the default network and run it once, so that the first visitor need not wait."""
+        """Load what every visit needs, and run the default network once, so that the first visitor need not wait."""
         server = self._server
         with server.log.timed("warmed_up"), server.compute.turn():
+            _ = server.networks.specs  # imports torchvision, which takes longer than all the rest
             backbone = server.networks.backbone(DEFAULT, PRETRAINED)
             backbone.activations(load_image(samples()[0].path))
             pair = backbone.architecture.default_pair

@@ -7,6 +7,7 @@ import pytest
 
 from crosspool.backbones import DEFAULT, Backbone, architecture
 from crosspool.errors import ImageError
+from crosspool.ui.runtime.networks import Networks
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
 from crosspool.ui.serving.readiness import Readiness, ReadinessCheck
@@ -42,6 +43,13 @@ def test_after_the_first_run_the_faster_engine_is_looked_for(readiness, monkeypa
     readiness.warm_up()
     pair = architecture(DEFAULT).default_pair
     assert prepared == [((pair.lower, pair.upper), 224)]
+
+
+def test_what_every_visit_imports_is_imported_before_the_first(readiness, monkeypatch):
+    listed = []
+    monkeypatch.setattr(Networks, "specs", property(listed.append))
+    readiness.warm_up()
+    assert listed == [readiness._server.networks]
 
 
 def test_an_answer_is_repeated_for_a_while(readiness, server):
