@@ -46,7 +46,7 @@ def test_after_the_first_run_the_faster_engine_is_looked_for(readiness, monkeypa
 
 
 def test_what_every_visit_imports_is_imported_before_the_first(readiness, monkeypatch):
-    listed = []
+    listed: list[Networks] = []
     monkeypatch.setattr(Networks, "specs", property(listed.append))
     readiness.warm_up()
     assert listed == [readiness._server.networks]
