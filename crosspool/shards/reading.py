@@ -44,11 +44,14 @@ def may_pass(error: BaseException) -> bool:
 def read(load: Callable[[], bytes], name: str) -> bytes:
     """A file's bytes, in several attempts where the reason may pass.
 
-    Raises ImageError, with the reason, whatever the file system raises.
+    Raises ImageError, with the reason, whatever the file system raises; but SettingError where this machine lacks what
+    the address needs, which is no fault of the image.
     """
     attempt = attempts()
     try:
         data = attempt(load)
+    except SettingError:
+        raise
     except CrosspoolError as error:
         raise ImageError(str(error)) from error
     except Exception as error:  # file systems of other machines have errors of their own

@@ -22,6 +22,7 @@ from crosspool.shards.extraction import Extractor, counted, sample_of, task_of
 from crosspool.shards.listing import Listing
 from crosspool.shards.place import Place
 from crosspool.shards.plan import LEARNED, agree_on, plan_of
+from crosspool.shards.reading import reader
 from crosspool.shards.rows import column_array
 from crosspool.shards.store import Store
 from tests.images import png, tinted
@@ -174,6 +175,17 @@ def test_the_others_are_as_they_were_beside_an_image_that_cannot_be_read(tiny, t
     assert missing == "image 3 cannot be read (gone); check the file."
     checksum = holey.columns("sha256")["sha256"].to_pylist()
     assert (checksum[1], checksum[3]) == (hashlib.sha256(b"no image").digest(), None)
+
+
+def test_a_machine_that_lacks_a_package_leaves_no_shard(tiny, tmp_path):
+    """Not one of images that cannot be read, which would count as done."""
+    plan, place = extracted(tiny, tmp_path).plan, Place(str(tmp_path))
+    (tmp_path / plan.shard_name(0)).unlink()
+    elsewhere = tuple(replace(each, read=reader("nowhere://a.png", each.name)) for each in listed().samples)
+    task = task_of(plan, replace(listed(), samples=elsewhere), 0)
+    with pytest.raises(SettingError, match="install what it needs"):
+        list(Extractor(plan, place, tiny).work(task))
+    assert not place.has(plan.shard_name(0))
 
 
 def test_a_set_of_no_images_is_refused(tiny, tmp_path):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from crosspool.errors import ImageError, SettingError
+from crosspool.errors import DatasetError, ImageError, SettingError
 from crosspool.shards import reading
 from crosspool.shards.reading import ATTEMPTS, may_pass, read
 
@@ -52,7 +52,7 @@ def test_after_some_attempts_the_last_reason_is_the_image_s_problem(waits):
 
 @pytest.mark.parametrize(
     "error",
-    [FileNotFoundError("a.png"), PermissionError(), ValueError("no address"), SettingError("?"), AnsweredError(403)],
+    [FileNotFoundError("a.png"), PermissionError(), ValueError("no address"), DatasetError("?"), AnsweredError(403)],
 )
 def test_what_stays_is_not_tried_again(waits, error):
     with pytest.raises(ImageError):
@@ -75,6 +75,12 @@ def test_what_it_needs_is_said_before_an_image_is_blamed(monkeypatch):
     monkeypatch.setitem(sys.modules, "tenacity", None)
     with pytest.raises(SettingError, match=r"install crosspool\[store\]"):
         read(server(b"bytes"), "a.png")
+
+
+def test_what_the_machine_lacks_is_not_the_image_s_problem(waits):
+    with pytest.raises(SettingError, match="install s3fs"):
+        read(server(SettingError("s3://a.png cannot be opened; install s3fs.")), "a.png")
+    assert waits == []
 
 
 def test_an_interruption_ends_it():
