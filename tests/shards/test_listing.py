@@ -41,6 +41,7 @@ def memory():
     return fs
 
 
+COLUMNS = ("path", "label", "note")
 LABELLED = [("blue/a.png", "blue", BLUE), ("red/b.png", "red", RED)]
 
 
@@ -343,8 +344,79 @@ def test_a_table_that_cannot_be_understood_is_one_sentence(tmp_path, name, data)
 
 def test_line_breaks_in_a_table_are_shown_and_found(tmp_path):
     lay(tmp_path, {"a\nb.png": RED})
-    (tmp_path / "set.csv").write_text('path,label\n"a\nb.png","x\ny"\n')
-    assert described(list_images(str(tmp_path / "set.csv"))) == [("a\\nb.png", "x\\ny", RED)]
+    pd.DataFrame({"path": ["a\nb.png"], "label": ["x\ny"]}).to_parquet(tmp_path / "set.parquet")
+    assert described(list_images(str(tmp_path / "set.parquet"))) == [("a\\nb.png", "x\\ny", RED)]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "sentence"),
+    [
+        ("set.csv", 'a.png,x,\n"b.png,x,\nc".png,y,\n', r"\(line 3: .*\)"),
+        ("set.csv", '"a.png,x,"\n\n"b.png,x,\nc.png,y,"\n', "quote too many in line 4, in the column path"),
+        ("set.csv", 'a.png,x,"\n"\nb.png,"x\ny",\n', "line break within a cell, .* in line 4, in the column label"),
+        ("set.tsv", '"a.png\tx\t\nb.png"\ty\t\n', "quote that may belong to a cell .* in line 2, in the column path"),
+        ("set.tsv", 'a.png\t"x"\t\n', "quote that may belong to a cell .* in line 2, in the column label"),
+        ("set.tsv", 'a.png\tx\t"seen\nin May"\n', "fewer cells in line 3 than in the first, and quotes"),
+        ("set.tsv", 'a.png\tx\t"seen\tin May"\n', r"\(line 2 has 4 cells, and the first 3\)"),
+    ],
+)
+def test_quotes_and_line_breaks_that_can_be_read_in_two_ways_are_refused(tmp_path, name, rows, sentence):
+    header = "\t".join(COLUMNS) if name == "set.tsv" else ",".join(COLUMNS)
+    (tmp_path / name).write_text(f"{header}\n{rows}")
+    with pytest.raises(DatasetError, match=sentence):
+        list_images(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("set.csv", 'path,label,note\r\n"a, ""1"".png",x,"seen\r\nin May"\r\n\r\nb.png,5" lens\r\n'),
+        ("set.tsv", 'path\tlabel\tnote\na, "1".png\tx\t"seen" in May\n\nb.png\t5" lens\t\n'),
+        ("set.tsv", '\ufeffpath\tlabel\tnote\na, "1".png\tx\nb.png\t5" lens\n'),
+    ],
+)
+def test_quotes_that_can_be_read_in_one_way_are(tmp_path, name, rows):
+    (tmp_path / name).write_bytes(rows.encode())
+    listing = list_images(str(tmp_path / name))
+    assert [sample.name for sample in listing.samples] == ['a, "1".png', "b.png"]
+    assert listing.labels == ("x", '5" lens')
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "kind"),
+    [
+        ("path", [{"bytes": b"xx", "path": "a.png"}], "struct"),
+        ("label", [["x", "y"]], "list"),
+        ("label", [b"x"], "binary"),
+        ("split", [pd.Timestamp(0)], "timestamp"),
+    ],
+)
+def test_columns_that_are_no_words_are_refused(tmp_path, column, values, kind):
+    pd.DataFrame({"path": ["a.png"], column: values}).to_parquet(tmp_path / "set.parquet")
+    with pytest.raises(DatasetError, match=rf"The column {column} of .* is of type {kind}.*; save it as text, or"):
+        list_images(str(tmp_path / "set.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([True, False], ("True", "False")),
+        (pd.array([0.5, None], dtype="Float64"), ("0.5", None)),
+        (pd.Categorical([7, 8]), ("7", "8")),
+        ([None, None], (None, None)),
+    ],
+)
+def test_numbers_and_booleans_are_labels(tmp_path, labels, expected):
+    """Also where a column has no values, whatever they would be; a column that is not read may have any."""
+    table = pd.DataFrame({"path": ["a.png", "b.png"], "label": labels, "boxes": [[1], [2]]})
+    assert tuple(labels_of(tmp_path / "set.parquet", table)[0].values()) == expected
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_column_without_labels_gives_none(tmp_path, suffix):
+    table, path = pd.DataFrame({"path": ["a.png"], "label": [None]}), tmp_path / f"set.{suffix}"
+    table.to_parquet(path) if suffix == "parquet" else table.to_csv(path, index=False)
+    assert list_images(str(path)).layout == "A table of 1 image."
 
 
 def test_a_folder_whose_name_looks_like_a_chain_of_addresses(tmp_path):
