@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 import posixpath
 import re
@@ -122,7 +123,7 @@ def _of_parquet(data: bytes, source: str) -> Parsed:
             problem = f"The column {printable(column)} of {source} is of type {kind}, not text, numbers or booleans"
             raise DatasetError(f"{problem}; save it as text, or give it another name.")
     table = file.read(columns=columns)
-    nothing = [None] * len(table)
+    nothing: list[str | None] = [None] * len(table)
     cells = [nothing if column is None else _texts(table[column].to_pylist()) for column in chosen]
     return schema.names, chosen, cells
 
@@ -140,7 +141,11 @@ def _has_words(kind: Any) -> bool:
 
 def _texts(values: Iterable[Any]) -> list[str | None]:
     """Texts without the space around them; None where there is none."""
-    return [None if value is None or value != value else str(value).strip() or None for value in values]
+    return [None if value is None or _is_nan(value) else str(value).strip() or None for value in values]
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _of_text(data: bytes, source: str) -> Parsed:
@@ -160,9 +165,7 @@ def _of_text(data: bytes, source: str) -> Parsed:
         if len(row) > len(header):
             raise ValueError(f"line {line} has {plural(len(row), 'cell')}, and the first {len(header)}")
         if may_be_quoted and len(row) < len(header):
-            problem = (
-                f"{source} has fewer cells in line {line} than in the first, and quotes, which may be around cells"
-            )
+            problem = f"{source} has fewer cells in line {line} than in the first, and quotes, perhaps around cells"
             raise DatasetError(f"{problem} that go on in the next line; save it as CSV.")
         for place, column in zip(places, cells, strict=True):
             cell = "" if place is None or place >= len(row) else row[place]
