@@ -9,7 +9,7 @@ import os
 import posixpath
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -30,6 +30,7 @@ Value = TypeVar("Value")
 TAR = ".tar"
 LABEL_SUFFIXES = (".cls", ".label")
 MOST_NAMED = 5
+MOST_LINKS = 40  # that lead to one another, as on Linux
 _CUT_OFF = "no mark at the end, or more behind it, so that images may be missing"
 
 
@@ -152,19 +153,28 @@ def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
     with explained(source):
         paths = sorted(fs.find(root))
     inside = [(path, printable(path.removeprefix(root).strip("/"))) for path in paths]
+    visible = [(path, name) for path, name in inside if not any(map(named_files.is_hidden, name.split("/")))]
     members = [
         FileInFolder(tuple(name.split("/")), partial(read, partial(fs.cat_file, path), name))
-        for path, name in inside
-        if named_files.is_image(name) and not any(map(named_files.is_hidden, name.split("/")))
+        for path, name in visible
+        if named_files.is_image(name)
     ]
+    problems = _foreign([name for _, name in visible])
     folders = {member.parts[:depth] for member in members for depth in range(1, len(member.parts))}
     name = posixpath.basename(root.rstrip("/")) or source
     if not members:
         raise DatasetError(f"{source} has no images; check the address, and whether you may read there.")
     try:
-        return _labelled(group_by_class(name, source, members, folders, layout=layout))
+        return _labelled(group_by_class(name, source, members, folders, problems, layout))
     except NoClassesError as error:
         return _unlabelled(name, error)
+
+
+def _foreign(names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence on the files that are left out, as `group_by_class` has it, which knows only of the images here."""
+    foreign = sorted(name for name in names if not named_files.is_image(name) and not named_files.is_note(name))
+    one, many = "file is left out, as it is not an image", "files are left out, as they are not images"
+    return named_files.counted_sentence(foreign, one, many)
 
 
 # --- tables
@@ -195,18 +205,12 @@ def _of_tars(source: str, layout: LayoutName) -> Listing:
     fs, pattern = file_system(source)
     with explained(source):
         paths = sorted(fs.glob(pattern)) if "*" in pattern else [pattern]
-    members: list[FileInFolder] = []
-    labels: dict[str, str | None] = {}
-    cut_off = []
+    tars = _Tars(fs)
     for path in paths:
         with explained(path):
-            is_whole = _index_tar(fs, path, members, labels, tar=posixpath.basename(path) if len(paths) > 1 else "")
-        if not is_whole:
-            cut_off.append(printable(path))
-    found = _of_members(source, posixpath.splitext(posixpath.basename(pattern))[0], members, labels, layout)
-    one, many = "tar file has", "tar files have"
-    problems = named_files.counted_sentence(cut_off, f"{one} {_CUT_OFF}", f"{many} {_CUT_OFF}")
-    return replace(found, problems=(*found.problems, *problems))
+            tars.add(path, posixpath.basename(path) if len(paths) > 1 else "")
+    found = _of_members(source, posixpath.splitext(posixpath.basename(pattern))[0], tars.images, tars.labels, layout)
+    return replace(found, problems=(*found.problems, *tars.problems()))
 
 
 def _of_members(
@@ -228,32 +232,92 @@ def _of_members(
     return Listing(name, samples, own, (None,) * len(samples), sentence, problems)
 
 
-def _index_tar(fs: Any, path: str, members: list[FileInFolder], labels: dict[str, str | None], tar: str) -> bool:
-    """Add the images of a tar archive, and what its small files say of their labels.
+class _Tars:
+    """What tar files have: images, what small files beside these say of their labels, and what is left out."""
 
-    Returns whether it ends with empty blocks. One that was cut off between two files does not, and behind those of one
-    that was written onto another, files are not found.
-    """
-    try:
-        with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            for member in archive:
-                inside = posixpath.normpath(member.name)
-                if not member.isfile() or any(map(named_files.is_hidden, inside.split("/"))):
-                    continue
-                path_inside = printable(inside)
-                name = posixpath.join(tar, path_inside)
-                stem, suffix = posixpath.splitext(name)
-                if suffix in LABEL_SUFFIXES:
-                    text = cast(Any, archive.extractfile(member)).read(4096).decode("utf-8", "replace").strip()
-                    labels[stem] = printable(text) if text else None
-                elif named_files.is_image(name):
-                    load = partial(span, fs, path, member.offset_data, member.offset_data + member.size)
-                    members.append(_FileInTar(tuple(path_inside.split("/")), partial(read, load, name), tar))
-            file.seek(archive.offset)
-            rest = file.read(2 * tarfile.RECORDSIZE)
-            return len(rest) >= tarfile.BLOCKSIZE and not any(rest)
-    except tarfile.TarError as error:
-        if "unexpected end" in str(error):
-            raise DatasetError(f"{path} is cut off within a file; copy it again.") from error
-        problem = f"{path} is no plain tar file ({error})"
-        raise DatasetError(f"{problem}; unpack it, or make it again without compression.") from error
+    def __init__(self, fs: Any) -> None:
+        self.images: list[FileInFolder] = []
+        self.labels: dict[str, str | None] = {}
+        self._fs = fs
+        self._cut_off: list[str] = []
+        self._links: list[str] = []
+        self._outside: list[str] = []
+        self._others: list[str] = []
+
+    def problems(self) -> tuple[str, ...]:
+        return (
+            *named_files.counted_sentence(
+                sorted(self._links),
+                "link is left out, as it does not lead to a file inside the tar file",
+                "links are left out, as they do not lead to files inside the tar file",
+            ),
+            *named_files.counted_sentence(
+                sorted(self._outside),
+                "file is left out, as its name leads out of the tar file",
+                "files are left out, as their names lead out of the tar file",
+            ),
+            *_foreign(self._others),
+            *named_files.counted_sentence(self._cut_off, f"tar file has {_CUT_OFF}", f"tar files have {_CUT_OFF}"),
+        )
+
+    def add(self, path: str, tar: str) -> None:
+        """Add what is in a tar file, whose images are called by `tar` and their own names.
+
+        One that was cut off between two files does not end with empty blocks, and behind those of one that was written
+        onto another, files are not found.
+        """
+        try:
+            with self._fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+                links = []
+                for member in archive:
+                    if _is_link(member):
+                        links.append(member)  # which may lead to a file further on
+                    elif member.isfile():
+                        self._add(archive, path, member.name, member, tar)
+                files = {posixpath.normpath(member.name): member for member in archive.getmembers() if links}
+                for link in links:
+                    self._add(archive, path, link.name, _end_of(link, files), tar)
+                file.seek(archive.offset)
+                rest = file.read(2 * tarfile.RECORDSIZE)
+                if len(rest) < tarfile.BLOCKSIZE or any(rest):
+                    self._cut_off.append(printable(path))
+        except tarfile.TarError as error:
+            if "unexpected end" in str(error):
+                raise DatasetError(f"{path} is cut off within a file; copy it again.") from error
+            problem = f"{path} is no plain tar file ({error})"
+            raise DatasetError(f"{problem}; unpack it, or make it again without compression.") from error
+
+    def _add(self, archive: tarfile.TarFile, path: str, own: str, member: tarfile.TarInfo | None, tar: str) -> None:
+        """Add a file by its own name; its bytes are those of `member`, None for a link that leads nowhere."""
+        inside = printable(posixpath.normpath(own))
+        name, parts = posixpath.join(tar, inside), tuple(inside.split("/"))
+        stem, suffix = posixpath.splitext(name)
+        if parts[0] == "..":
+            self._outside.append(name)
+        elif any(map(named_files.is_hidden, parts)):
+            return
+        elif member is None:
+            self._links.append(name)
+        elif suffix in LABEL_SUFFIXES:
+            text = cast(Any, archive.extractfile(member)).read(4096).decode("utf-8", "replace").strip()
+            self.labels[stem] = printable(text) if text else None
+        elif named_files.is_image(name):
+            load = partial(span, self._fs, path, member.offset_data, member.offset_data + member.size)
+            self.images.append(_FileInTar(parts, partial(read, load, name), tar))
+        else:
+            self._others.append(name)
+
+
+def _is_link(member: tarfile.TarInfo) -> bool:
+    return member.islnk() or member.issym()
+
+
+def _end_of(link: tarfile.TarInfo, files: Mapping[str, tarfile.TarInfo]) -> tarfile.TarInfo | None:
+    """The file in the same archive that a link leads to, perhaps by others; None where there is none."""
+    member: tarfile.TarInfo | None = link
+    for _ in range(MOST_LINKS):
+        if member is None or not _is_link(member):
+            break
+        folder = posixpath.dirname(member.name) if member.issym() else ""  # hard links count from the archive's root
+        member = files.get(posixpath.normpath(posixpath.join(folder, member.linkname)))
+    return member if member is not None and member.isfile() else None

@@ -4,9 +4,12 @@ import io
 import pickle
 import tarfile
 import zipfile
+from tarfile import LNKTYPE, SYMTYPE
 
 import fsspec
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -24,8 +27,13 @@ def described(listing):
     return [(sample.name, label, sample.read()) for sample, label in zip(samples, listing.labels, strict=True)]
 
 
-def tar(path, members):
+def tar(path, members, links=()):
+    """A tar file of some bytes by their names, and of links: their kind, their names, and what they lead to."""
     with tarfile.open(path, "w") as archive:
+        for kind, name, target in links:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
         for name, data in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(data)
@@ -156,6 +164,43 @@ def test_what_was_written_behind_a_tar_file_is_not_lost_without_a_word(tmp_path)
     listing = list_images(str(tmp_path / "set.tar"))
     assert [sample.name for sample in listing.samples] == ["one.png"]
     assert "images may be missing" in listing.problems[-1]
+
+
+def test_links_within_a_tar_file_are_followed(tmp_path):
+    """Hard links count from the root of the archive, others from their own folder; they may come first."""
+    links = [
+        (LNKTYPE, "red/2.png", "./red/b.png"), (SYMTYPE, "blue/3.png", "../.kept/c"), (SYMTYPE, "4.png", "red/2.png"),
+    ]  # fmt: skip
+    tar(tmp_path / "set.tar", {"red/b.png": RED, "blue/a.png": BLUE, ".kept/c": BLUE}, links)
+    listing = list_images(str(tmp_path / "set.tar"))
+    linked = [("blue/3.png", "blue", BLUE), ("red/2.png", "red", RED)]
+    assert described(listing) == sorted([*LABELLED, *linked])
+    assert listing.problems == ("1 image outside the class folders is left out: 4.png.",)
+
+
+@pytest.mark.parametrize("members", [{"a.png": RED}, {"a.png": RED, "a.cls": b"x"}, {"x/a.png": RED, "y/a.png": RED}])
+def test_what_is_left_out_of_a_tar_file_is_said(tmp_path, members):
+    links = [
+        (LNKTYPE, "gone.png", "nowhere.png"), (SYMTYPE, "out.png", "../out.png"), (SYMTYPE, "round.png", "round.png"),
+        (SYMTYPE, ".hidden.png", "nowhere.png"),
+    ]  # fmt: skip
+    others = {"../b.png": RED, "c.raw": b"-", "d.exe": b"-", ".e.raw": b"-", "notes.txt": b"-"}
+    tar(tmp_path / "set.tar", members | others, links)
+    listing = list_images(str(tmp_path / "set.tar"))
+    assert [sample.name for sample in listing.samples] == [name for name in members if name.endswith(".png")]
+    assert listing.problems == (
+        "3 links are left out, as they do not lead to files inside the tar file, the first is gone.png.",
+        "1 file is left out, as its name leads out of the tar file: ../b.png.",
+        "2 files are left out, as they are not images, the first is c.raw.",
+    )
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_what_is_left_out_of_a_folder_at_an_address_is_said(memory, flat):
+    folders = ("", "") if flat else ("x/", "y/")
+    for name in (f"{folders[0]}a.png", f"{folders[1]}b.png", "c.raw", ".d.raw", "notes.txt"):
+        memory.pipe_file(f"/bucket/{name}", RED)
+    assert list_images("memory://bucket").problems == ("1 file is left out, as it is not an image: c.raw.",)
 
 
 def test_a_compressed_tar_file_is_refused(tmp_path):
@@ -410,6 +455,11 @@ def test_numbers_and_booleans_are_labels(tmp_path, labels, expected):
     """Also where a column has no values, whatever they would be; a column that is not read may have any."""
     table = pd.DataFrame({"path": ["a.png", "b.png"], "label": labels, "boxes": [[1], [2]]})
     assert tuple(labels_of(tmp_path / "set.parquet", table)[0].values()) == expected
+
+
+def test_a_number_that_is_none_is_no_label(tmp_path):
+    pq.write_table(pa.table({"path": ["a.png", "b.png"], "label": [0.5, float("nan")]}), tmp_path / "set.parquet")
+    assert list_images(str(tmp_path / "set.parquet")).labels == ("0.5", None)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
