@@ -103,6 +103,15 @@ def test_a_link_is_read_and_what_makes_no_sense_in_it_is_said():
     assert not texts(app.info)
 
 
+@pytest.mark.parametrize("params", [{"by": "unread"}, {"label": "001.Kind_1"}])
+def test_a_page_behind_the_last_one_of_the_view_is_that_one(params):
+    app = opened(page="3", **params)
+    assert dict(app.query_params) == params
+    assert view_of(app).page == 1
+    assert not texts(app.info)
+    assert not [button for button in app.button if button.key == "collection-earlier"]
+
+
 def test_every_order_has_its_images_or_a_sentence():
     app = opened()
     for by, words in (

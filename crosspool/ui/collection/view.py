@@ -125,6 +125,12 @@ def go(**changes: Any) -> None:
     state.view, state.notes = replace(state.view, **({"page": 1} if changes.keys() - {"place"} else {}) | changes), []
 
 
+def turn_to(page: int) -> None:
+    """Let the view, and with it the address, have the page that is shown."""
+    state = visit_state(CollectionState)
+    state.view = replace(state.view, page=page)
+
+
 def write_view() -> None:
     """Write the view into the address."""
     write_address(to_params(current_view()))

@@ -1,7 +1,7 @@
 """The wall: the images of a view, a page of them at a time."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crosspool.shards.codes import Codes
 from crosspool.ui.collection.own_image import code_of_own_image
-from crosspool.ui.collection.view import IMAGES_PER_PAGE, NONE, OWN, View, go
+from crosspool.ui.collection.view import IMAGES_PER_PAGE, NONE, OWN, View, go, turn_to
 from crosspool.ui.maps.collection_tiles import plain_tiles, strongest_tiles
 from crosspool.ui.runtime.collection import ArrangedStore
 from crosspool.ui.visit.in_turn import last_result
@@ -21,8 +21,12 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class WallPage:
-    """Images by their places, with a note on each; whether there are more after them, and of how many, if known."""
+    """Images by their places, with a note on each; whether there are more after them, and of how many, if known.
 
+    `number` is that of the page, from 1.
+    """
+
+    number: int
     places: Places
     notes: tuple[str, ...]
     has_more: bool
@@ -34,6 +38,7 @@ def wall(ready: ArrangedStore, view: View, empty: str) -> None:
     code = code_of_own_image(ready) if view.by == "like" and view.like == OWN else None
     key = ready.digest, view.wall, None if code is None else code.tobytes()
     page = last_result("collection wall", key, lambda: wall_page(ready, view, code))
+    turn_to(page.number)
     if not len(page.places):
         st.info(empty, icon=":material/image_not_supported:")
         return
@@ -45,29 +50,36 @@ def wall(ready: ArrangedStore, view: View, empty: str) -> None:
         tiles, selected=str(view.place), choose=lambda id_: go(place=int(id_)), key="collection-wall", wrapped=True,
         small=True,
     )  # fmt: skip
-    pages_below(view, len(page.places), has_more=page.has_more, total=page.total)
+    pages_below(page)
 
 
-def pages_below(view: View, count: int, *, has_more: bool, total: int | None) -> None:
-    """The way to the images before and after these, which are `count` of `total`, if that is known."""
-    if view.page == 1 and not has_more:
+def pages_below(page: WallPage) -> None:
+    """The way to the images before and after these."""
+    if page.number == 1 and not page.has_more:
         return
-    first = (view.page - 1) * IMAGES_PER_PAGE
+    first = (page.number - 1) * IMAGES_PER_PAGE
     with st.container(horizontal=True, vertical_alignment="center", key="collection-pages"):
-        earlier, later = partial(go, page=view.page - 1), partial(go, page=view.page + 1)
+        earlier, later = partial(go, page=page.number - 1), partial(go, page=page.number + 1)
         st.button("Earlier", "collection-earlier", icon=":material/chevron_left:", on_click=earlier, disabled=not first)
-        of_all = "" if total is None else f" of {total:,}"
-        st.caption(f"{first + 1:,} to {first + count:,}{of_all}", width="content")
-        st.button("Later", "collection-later", icon=":material/chevron_right:", on_click=later, disabled=not has_more)
+        of_all = "" if page.total is None else f" of {page.total:,}"
+        st.caption(f"{first + 1:,} to {first + len(page.places):,}{of_all}", width="content")
+        is_last = not page.has_more
+        st.button("Later", "collection-later", icon=":material/chevron_right:", on_click=later, disabled=is_last)
 
 
 def wall_page(ready: ArrangedStore, view: View, code: Codes | None = None) -> WallPage:
     """The images of a view's page; `code` is that of the visitor's own image, (w,), where they are like that."""
-    first = (view.page - 1) * IMAGES_PER_PAGE
-    places = ordered(ready, view, first + IMAGES_PER_PAGE + 1, code)
-    shown = places[first : first + IMAGES_PER_PAGE]
-    has_more = len(places) > first + IMAGES_PER_PAGE
-    return WallPage(shown, _notes(ready, view, shown, code), has_more, _total(ready, view) if has_more else len(places))
+    page = page_of(ordered(ready, view, view.page * IMAGES_PER_PAGE + 1, code), view.page)
+    total = _total(ready, view) if page.has_more else page.total
+    return replace(page, notes=_notes(ready, view, page.places, code), total=total)
+
+
+def page_of(places: Places, number: int) -> WallPage:
+    """A page of images without notes; the last page where there are fewer, as a link may name one behind it."""
+    number = min(number, max(1, -(-len(places) // IMAGES_PER_PAGE)))
+    stop = number * IMAGES_PER_PAGE
+    shown = places[stop - IMAGES_PER_PAGE : stop]
+    return WallPage(number, shown, ("",) * len(shown), len(places) > stop, len(places))
 
 
 def _total(ready: ArrangedStore, view: View) -> int | None:
@@ -91,8 +103,8 @@ def ordered(ready: ArrangedStore, view: View, count: int, code: Codes | None = N
     if view.by == "outliers":
         return collection.outliers(among, count)
     if view.by == "copies":
-        places = np.concatenate([_NONE, *collection.copies])
-        return places[:count] if among is None else places[among[places]][:count]
+        groups = [group for group in collection.copies if among is None or among[group].any()]
+        return np.concatenate([_NONE, *groups])[:count]
     return np.flatnonzero(collection.is_read if among is None else collection.is_read & among)[:count]
 
 

@@ -1,5 +1,7 @@
 """Which images a wall has, in which order, and what is said of each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def test_by_a_map_the_highest_peaks_come_first(ready, label):
 def test_by_likeness_the_example_comes_first_and_the_numbers_fall(ready):
     page = wall_page(ready, View(by="like", like=10))
     assert (page.places[0], page.notes[0]) == (10, "1.00")
-    numbers = [float(note) for note in page.notes]
+    numbers = [float(note.replace("−", "-")) for note in page.notes]
     assert numbers == sorted(numbers, reverse=True)
     own = wall_page(ready, View(by="like", like=-2), ready.collection.codes[10])
     assert own.places.tolist() == page.places.tolist()
@@ -50,6 +52,28 @@ def test_copies_have_the_number_of_their_group(ready):
     page = wall_page(ready, View(by="copies"))
     assert page.places.tolist() == [98, 99]
     assert page.notes == ("group 1", "group 1")
+
+
+def test_a_group_of_copies_is_whole_where_one_of_them_has_the_label(ready, monkeypatch):
+    collection = ready.collection
+    monkeypatch.setitem(collection.__dict__, "copies", [np.array([97, 98, 99]), np.array([4, 7])])
+    assert ordered(ready, View(by="copies", label="002.Kind_2"), IMAGES).tolist() == [97, 98, 99]
+    assert ordered(ready, View(by="copies", label="001.Kind_1"), IMAGES).tolist() == [97, 98, 99, 4, 7]
+    assert ordered(ready, View(by="copies", label="000.Kind_0"), 2).tolist() == [97, 98]
+
+
+@pytest.mark.parametrize("view", [View(), View(label="001.Kind_1"), View(by="map", map=0), View(by="like", like=10)])
+def test_behind_the_last_page_is_the_last_one(ready, view):
+    total = len(ordered(ready, view, IMAGES))
+    last = max(1, -(-total // IMAGES_PER_PAGE))
+    behind = wall_page(ready, replace(view, page=last + 5))
+    assert (behind.number, behind.has_more, behind.total) == (last, False, total)
+    assert behind.places.tolist() == wall_page(ready, replace(view, page=last)).places.tolist()
+
+
+def test_without_images_the_first_page_is_empty(ready):
+    page = wall_page(ready, View(section="plane", page=3))
+    assert (page.number, len(page.places)) == (1, 0)
 
 
 def test_without_an_example_the_wall_is_in_the_order_of_the_store(ready):
