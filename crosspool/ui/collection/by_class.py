@@ -28,7 +28,7 @@ def classes_section(ready: ArrangedStore, view: View) -> None:
         st.info("This store has no channels; extract one with a method such as cl or gem.")
         return
     if not collection.classes:
-        st.info("The images of this store have no labels, which channels could tell apart.")
+        st.info("The images of this store have no labels for channels to tell apart.")
         return
     if sum(count > 1 for count in ready.counts.values()) < 2:
         st.info("There is nothing to tell apart: fewer than two labels have two images that could be read.")

@@ -45,14 +45,15 @@ ORDERS = {
 NO_IMAGE = "No image matches these choices."
 EMPTY = {
     "map": "This map is zero on all of these images.",
-    "copies": "No two of these images are nearly the same.",
+    "copies": "None of these images is nearly the same as another.",
 }
 CHOOSE = "Select an image and press “Images like this”, or take one of yours."
 ABOUT = {
     "map": "Images with the highest {peak} of map {map} first; the frame is around the patch where it has its peak.",
     "like": "The number says how alike the two images are where images differ most, by their short codes: 1 is "
     "the same, and 0 no more alike than two images at random.",
-    "copies": "Groups of images whose short codes differ by 3 % at most, the largest group first.",
+    "copies": "Groups of images whose short codes differ by 3 % at most, the largest group first; a few at that limit "
+    "may be missed.",
     "outliers": "The number says how like the most similar of {others} each is, where images differ most, by "
     "their short codes: 1 is the same, and 0 no more alike than two images at random.",
 }
@@ -194,7 +195,7 @@ def _plane(ready: ArrangedStore, view: View) -> None:
         st.info("This store has no channels to place images by; extract one with a method such as cl or gem.")
         return
     st.caption(
-        "From left to right images differ most, and from bottom to top most of what is left: the first two principal "
+        "Images differ most from left to right, and next most from bottom to top: these are the first two principal "
         "components of the energies of all channels. A cell shows the image next to its centre; press it to see all "
         "of its images."
     )

@@ -8,7 +8,7 @@ import streamlit as st
 from crosspool.text import plural
 from crosspool.ui.collection.view import View, turn_to
 from crosspool.ui.collection.wall import page_of, pages_below
-from crosspool.ui.runtime.collection import ArrangedStore
+from crosspool.ui.runtime.collection import ArrangedStore, without_folders
 
 
 def unread_section(ready: ArrangedStore, view: View) -> None:
@@ -22,8 +22,9 @@ def unread_section(ready: ArrangedStore, view: View) -> None:
     page = page_of(places, view.page)
     turn_to(page.number)
     texts = (
-        (escape(columns["path"][place] or ""), escape(columns["problem"][place] or "")) for place in page.places.tolist()
+        (columns["path"][place] or "", without_folders(columns["problem"][place] or ""))
+        for place in page.places.tolist()
     )
-    rows = "".join(f'<tr><th scope="row">{path}</th><td>{problem}</td></tr>' for path, problem in texts)
+    rows = "".join(f'<tr><th scope="row">{escape(path)}</th><td>{escape(problem)}</td></tr>' for path, problem in texts)
     st.html(f'<div class="unread-images"><table><tbody>{rows}</tbody></table></div>')
     pages_below(page)

@@ -1,6 +1,8 @@
 """The store of features that this server's visitors look into: opened at the start, arranged in the background."""
 
 import hashlib
+import logging
+import re
 import threading
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +12,16 @@ import streamlit as st
 
 from crosspool.backbones import PRETRAINED, UNTRAINED, Backbone, architecture
 from crosspool.cache import default_cache
-from crosspool.errors import BackboneError, SettingError
+from crosspool.encoding import Encoder
+from crosspool.errors import BackboneError, ModelError, SettingError
 from crosspool.framing import Framing
 from crosspool.grids import Size
-from crosspool.methods import parse_method
+from crosspool.methods import Method, parse_method
+from crosspool.shards.codes import Sketch
 from crosspool.shards.collection import Collection, arranged
 from crosspool.shards.describing import map_of
-from crosspool.shards.plan import Plan
+from crosspool.shards.extraction import DIRECTIONS, THRESHOLDS, recalled
+from crosspool.shards.plan import LEARNED, Plan
 from crosspool.shards.store import Store
 from crosspool.text import class_titles
 from crosspool.ui.runtime.background import failure_sentence
@@ -38,6 +43,15 @@ class StoreMaps:
     size: int
     framing: Framing
     grid: Size
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A store's method, and what was learned for it and for the short codes."""
+
+    method: Method
+    encoder: Encoder
+    sketch: Sketch
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,21 @@ class ArrangedStore:
         return Plane.of(collection.positions, collection.is_read, collection.thumbnail)
 
     @cached_property
+    def learned(self) -> Learned:
+        """What turns an image into a code, read once: its file may have tens of megabytes.
+
+        Raises CrosspoolError where it is not there, is damaged, or is of a network that this server does not have.
+        """
+        store, plan = self.collection.store, self.collection.store.plan
+        network = architecture(plan.backbone)
+        method = parse_method(plan.method, network, plan.framing)
+        encoder = method.encoder(plan.seed)
+        arrays = recalled(store.place, encoder, network)
+        if arrays is None:
+            raise ModelError(f"{store.place.address} lacks {LEARNED}; run the same crosspool extract again.")
+        return Learned(method, encoder, Sketch(arrays[DIRECTIONS], arrays[THRESHOLDS], plan.seed))
+
+    @cached_property
     def digest(self) -> str:
         """Stands for the content in addresses, so that browsers keep what they got."""
         return hashlib.sha256(self.collection.folder.name.encode()).hexdigest()[:DIGITS]
@@ -131,7 +160,8 @@ class ServedStore:
             self.ready = ready
             self._log.record("collection_arranged", images=len(self.store), ms=1000 * (perf_counter() - start))
         except Exception as error:  # any is shown on the page, and the thread must not end without a word
-            self.problem = failure_sentence(error, "arranging the collection", "take a machine with more")
+            reason = failure_sentence(error, "arranging the collection", "take a machine with more")
+            self.problem = logged_failure(self._log, error, reason, "The collection could not be arranged")
             with self._lock:
                 self._begun = False  # the next visitor has it tried again
 
@@ -143,6 +173,20 @@ def _read_what_pages_show(ready: ArrangedStore) -> None:
     """Read what every visit needs, so that no visitor waits for it."""
     collection = ready.collection
     _ = ready.counts, ready.plane, collection.copies, collection.likeness
+
+
+def logged_failure(log: EventLog, error: Exception, reason: str, what: str) -> str:
+    """Log what failed with its reason, which may name the operator's folders, and return a sentence for visitors."""
+    log.record("collection_failed", level=logging.ERROR, kind=" ".join(reason.split()), error=error)
+    return f"{what}; tell the person who runs this server (its log says why)."
+
+
+def without_folders(problem: str) -> str:
+    """Why an image could not be read, with a path of the disk that held it cut down to the name of the file.
+
+    Folders may have blanks in their names: all that is between the path's beginning and its last slash is left out.
+    """
+    return re.sub(r"(?<![^\s('\"])(?:[A-Za-z]:\\|/)(?=\S)(?:.*[/\\])?", "", problem)
 
 
 def maps_of(plan: Plan, channels: int) -> StoreMaps | None:
@@ -167,9 +211,11 @@ def weights_of(plan: Plan) -> str:
 
 
 def expect_network(plan: Plan, backbone: Backbone) -> None:
-    """Raise SettingError where a network is not that of the store."""
-    if backbone.fingerprint != plan.fingerprint:
-        raise SettingError(
-            f"The store was made with other weights of {backbone.spec.title} than this server has; extract it again "
-            "with these, or look at its own images."
-        )
+    """Raise SettingError where a network, or one beside it, is not that of the store."""
+    expected = {plan.backbone: plan.fingerprint} | plan.others
+    for each in (backbone, *backbone.others):
+        if each.fingerprint != expected[each.spec.name]:
+            raise SettingError(
+                f"The store was made with other weights of {each.spec.title} than this server has; extract it again "
+                "with these, or look at its own images."
+            )
