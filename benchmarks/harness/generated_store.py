@@ -4,6 +4,7 @@ Images of a class share their colour, some of their channels and most of their c
 the same as the one before it.
 """
 
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from safetensors.numpy import save
 
 from crosspool.shards.place import Place
-from crosspool.shards.plan import PLAN, Plan
+from crosspool.shards.plan import LEARNED, PLAN, Plan
 from crosspool.shards.rows import Row, Shape, ShardWriter
 from crosspool.shards.store import Store
 
@@ -24,6 +26,7 @@ BITS, FLIPPED, FLIPPED_IN_COPY = 1024, 250, 6  # of a code
 COPY_EVERY = 100
 LONGER, SHORTER = 160, (90, 160)  # pixels of a small picture's sides
 SHARD = 1000
+NOTHING = save({})  # is learned
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,11 @@ def generated_store(
     plan, place = plan_of_generated(images, classes, fingerprint), Place(folder)
     generated = GeneratedImages(images, classes, unread)
     place.prepare()
+    place.write_once(LEARNED, NOTHING)
+    learned = hashlib.sha256(NOTHING).hexdigest()
     for number in range(plan.shards):
         shape = Shape(4, BITS // 8, CHANNELS)
-        origin = plan.origin(number)
+        origin = plan.origin(number, learned)
         with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, shape, origin) as writer:
             for each in plan.places(number):
                 writer.append(generated.row(each))

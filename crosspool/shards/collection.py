@@ -27,8 +27,8 @@ from crosspool.shards.store import Store
 from crosspool.strict_json import json_text
 from crosspool.whole_files import whole_folder
 
-FORMAT = 3  # to be increased when the same store is arranged otherwise
-BLOCK, CHANNEL_BLOCK = 4096, 64  # images, and channels, that are computed with at a time
+FORMAT = 4  # to be increased when the same store is arranged otherwise
+BLOCK, CHANNEL_BLOCK = 4096, 8  # images, and channels, that are computed with at a time
 REFERENCES = 512  # images that all others are compared with, to find those that are like none
 COPY_BITS = 32  # of 1,024 that near-copies differ in at most: an angle of 6 degrees where images differ most
 KINDS = {"peak": "<f2", "energy": "<f2", "cell": "<u2"}
@@ -182,8 +182,9 @@ class Collection:
     def telling(self) -> NDArray[np.float32]:
         """How well each channel tells the classes apart, (K,).
 
-        It is the share of the variance of a channel's energy that lies between the classes (eta squared): 0 where all
-        classes have the same mean, 1 where images of one class have the same energy.
+        It is the share of the variance of a channel's energy that lies between the classes with two images or more, as
+        estimated without the share that chance would give (omega squared; Hays, 1963): 0 where classes differ no more
+        than by chance, 1 where images of one class have the same energy.
         """
         return np.asarray(np.load(self.folder / "telling.npy"))
 
@@ -205,7 +206,7 @@ def arranged(store: Store, cache: Path, progress: Callable[[int], None] = lambda
 
     Raises SettingError where the cache cannot be written, and ModelError for a damaged shard.
     """
-    described = json_text([FORMAT, store.plan.checksum, _content(store)])
+    described = json_text([FORMAT, store.plan.checksum, store.learned, _content(store)])
     folder = cache / "collections" / hashlib.sha256(described.encode()).hexdigest()[:32]
     if not folder.is_dir():
         try:
@@ -298,28 +299,36 @@ def near_copies(codes: Codes, is_read: NDArray[np.bool_]) -> list[list[int]]:
 def told_apart(
     energy: NDArray[np.float16], targets: NDArray[np.intp], count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The mean energies of channels in classes, (L, K), and eta squared of each channel, (K,).
+    """The mean energies of channels in classes, (L, K), and omega squared of each channel, (K,), not below 0.
 
     Args:
         energy: The channels' energies, (K, n).
         targets: The number of each image's class, (n,); -1 for images that do not count.
         count: How many classes there are, L.
     """
-    counted = np.flatnonzero(targets >= 0)
     means, telling = np.zeros((count, len(energy)), np.float32), np.zeros(len(energy), np.float32)
+    counted = np.flatnonzero(targets >= 0)
     if not counted.size:
         return means, telling
     sizes = np.bincount(targets[counted], minlength=count)
+    compared = np.where(sizes > 1, sizes, 0)  # one image tells nothing of how those of its class differ
+    inside = sizes[targets[counted]] > 1
+    freedom = int((compared > 0).sum()) - 1, int(compared.sum() - (compared > 0).sum())
     belongs = coo_array((np.ones(len(counted)), (targets[counted], np.arange(len(counted)))), (count, len(counted)))
     for start in range(0, len(energy), CHANNEL_BLOCK):
         block = slice(start, start + CHANNEL_BLOCK)
         values = np.asarray(energy[block], np.float64)[:, counted]  # (k, n)
         of_classes = (belongs @ values.T) / sizes.clip(1)[:, None]  # (L, k)
+        means[:, block] = of_classes
+        if freedom[0] < 1:
+            continue
+        values = values[:, inside]
         middle = values.mean(axis=1)
         total = np.square(values - middle[:, None]).sum(axis=1)
-        between = (sizes[:, None] * np.square(of_classes - middle)).sum(axis=0)
-        means[:, block] = of_classes
-        telling[block] = np.divide(between, total, out=np.zeros(len(values)), where=total > 0)
+        between = (compared[:, None] * np.square(of_classes - middle)).sum(axis=0)
+        within = (total - between) / freedom[1]  # the variance
+        more = np.divide(between - freedom[0] * within, total + within, out=np.zeros(len(values)), where=total > 0)
+        telling[block] = more.clip(0, 1)
     return means, telling
 
 

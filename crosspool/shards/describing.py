@@ -82,7 +82,7 @@ class Describer:
 
     def look(self, samples: Iterable[Sample]) -> Iterator[Looked]:
         """Look at images in their order; a few files are read ahead."""
-        read = in_order(_read, samples, READERS)
+        read = in_order(file_of, samples, READERS)
         prepared = (self._prepared(sample, data) for sample, data in read)
         while batch := list(islice(prepared, self._batch)):
             framed = [views for _, views in batch if views is not None]
@@ -117,10 +117,12 @@ class Describer:
         weights = joined(step.weighting(maps) if is_cross_layer else maps).flatten(1)  # (K, H * W)
         peak, cell = weights.max(dim=1)
         blocks = pooled[0].reshape(len(weights), -1) if is_cross_layer else weights.cpu().numpy()
-        return Described(vector, _halves(peak), cell.cpu().numpy().astype(np.uint16), _halves(_norms(blocks)))
+        energy = np.linalg.norm(blocks, axis=1) / weights.shape[1]
+        return Described(vector, _halves(peak), cell.cpu().numpy().astype(np.uint16), _halves(energy))
 
 
-def _read(sample: Sample) -> tuple[Sample, bytes | ImageError]:
+def file_of(sample: Sample) -> tuple[Sample, bytes | ImageError]:
+    """An image with the bytes of its file, or with why that cannot be read."""
     try:
         return sample, sample.read()
     except ImageError as error:
@@ -146,10 +148,6 @@ def _chained(steps: Iterable[Any], values: Any) -> Any:
     return values
 
 
-def _norms(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.linalg.norm(blocks, axis=1))
-
-
-def _halves(values: Tensor | NDArray[np.float32]) -> NDArray[np.float16]:
+def _halves(values: Tensor | NDArray[np.floating[Any]]) -> NDArray[np.float16]:
     """In half precision; what is larger than it holds becomes the largest that it does."""
     return np.clip(np.asarray(values, np.float32), -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16)

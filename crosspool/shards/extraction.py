@@ -4,9 +4,11 @@ Every worker computes with one thread, and an image by itself on a CPU, so that 
 many workers there are nor on which of them computes what.
 """
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +35,7 @@ from crosspool.shards.listing import Listing
 from crosspool.shards.nearest import Query
 from crosspool.shards.place import Place
 from crosspool.shards.plan import LEARNED, Plan
-from crosspool.shards.rows import Row, Shape, ShardWriter
+from crosspool.shards.rows import Row, Shape, ShardWriter, origin_of, read_columns
 
 DIRECTIONS, THRESHOLDS = "code directions", "code thresholds"
 COUNT_SECONDS = 0.5  # between two counts of images that are done
@@ -96,7 +98,7 @@ class Extractor:
         self.method = parse_method(plan.method, backbone.architecture, plan.framing)
         self.encoder = self.method.encoder(plan.seed)
         self._describer = Describer(backbone, self.method, plan.thumbnail)
-        self._sketch: Sketch | None = None
+        self._learned: Learned | None = None
 
     def work(self, work: Task | Sequence[Sample]) -> Iterator[int]:
         """Compute a shard, or learn from some images. Yields now and then how many more images are done.
@@ -111,7 +113,10 @@ class Extractor:
     def learn(self, samples: Sequence[Sample]) -> Iterator[None]:
         """Fit the encoder and the sketch on some images, and put what they have learned into the store.
 
-        Yields after each image. Raises SettingError where none of the images can be read, or they are too few.
+        Where another process was faster, what that has learned counts: it may have read other images.
+
+        Yields after each image. Raises SettingError where none of the images can be read, or they are too few, and
+        where there are shards already that were computed with something else.
         """
         with tempfile.TemporaryDirectory(prefix="crosspool-") as folder:
             records, problems = _KeptRecords(ArrayCache(Path(folder))), list[str]()
@@ -128,16 +133,31 @@ class Extractor:
             sketch = Sketch.learned(map(self._numbers, vectors), self.method.length, self.plan.bits, self.plan.seed)
         of_codes = {DIRECTIONS: sketch.directions, THRESHOLDS: sketch.thresholds}
         arrays = {**of_codes, **learned_arrays(self.encoder)}
-        with self.place.new_file(LEARNED) as path:
-            path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+        data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        self._expect_same(hashlib.sha256(data).hexdigest(), problems)
+        with suppress(FileExistsError):
+            self.place.write_once(LEARNED, data)
+
+    def _expect_same(self, learned: str, problems: Sequence[str]) -> None:
+        """Raise SettingError where a shard was computed with something else than this, by its SHA-256."""
+        there = self.place.names()
+        for number in range(self.plan.shards):
+            name = self.plan.shard_name(number)
+            if name not in there:
+                continue
+            if origin_of(read_columns(self.place.source(name), [], [])) == self.plan.origin(number, learned):
+                return
+            reason = f"; this time, {problems[0]}" if problems else ""
+            raise SettingError(
+                f"{self.place.address} has shards, but lacks {LEARNED}, and what was learned anew differs from what "
+                f"{name} was computed with{reason}. Run the command again when all images can be read, or delete the "
+                "shards."
+            )
 
     def recall(self) -> bool:
         """Take over what was learned; False where nothing was yet. Raises ModelError where it is damaged."""
-        arrays = recalled(self.place, self.encoder, self.backbone.architecture)
-        if arrays is None:
-            return False
-        self._sketch = Sketch(arrays[DIRECTIONS], arrays[THRESHOLDS], self.plan.seed)
-        return True
+        self._learned = recalled(self.plan, self.place, self.encoder, self.backbone.architecture)
+        return self._learned is not None
 
     # --- one image
 
@@ -156,8 +176,8 @@ class Extractor:
 
     def above(self, vector: Array) -> NDArray[np.float32]:
         """How far a vector in its kind lies above each plane of the short codes, (bits,)."""
-        assert self._sketch is not None
-        above: NDArray[np.float32] = self._sketch.above(self._numbers(vector)[None])[0]
+        assert self._learned is not None
+        above: NDArray[np.float32] = self._learned.sketch.above(self._numbers(vector)[None])[0]
         return above
 
     def code(self, vector: Array) -> Codes:
@@ -165,9 +185,11 @@ class Extractor:
         code: Codes = as_codes(self.above(vector)[None])[0]
         return code
 
-    def _expect_learned(self) -> None:
-        if self._sketch is None and not self.recall():
+    def _expect_learned(self) -> "Learned":
+        if self._learned is None and not self.recall():
             raise SettingError(f"{self.place.address} lacks {LEARNED}; run the same crosspool extract again.")
+        assert self._learned is not None
+        return self._learned
 
     # --- shards
 
@@ -176,9 +198,8 @@ class Extractor:
 
         Yields after each image. Raises SettingError where the store cannot be written, or lacks what was learned.
         """
-        self._expect_learned()
+        origin = self.plan.origin(task.number, self._expect_learned().checksum)
         name = self.plan.shard_name(task.number)
-        origin = self.plan.origin(task.number)
         with self.place.new_file(name) as path, ShardWriter(path, self._shape, origin) as writer:
             for row in self._rows(task):
                 writer.append(row)
@@ -208,22 +229,30 @@ class Extractor:
         return numbers
 
 
-def recalled(place: Place, encoder: Encoder, network: Architecture) -> dict[str, NDArray[np.float32]] | None:
-    """Let an encoder know what was learned for a store, and return this, and what was learned for its codes.
+@dataclass(frozen=True)
+class Learned:
+    """What was learned for the short codes of a store, and the SHA-256 of the file with all that was learned."""
+
+    sketch: Sketch
+    checksum: str
+
+
+def recalled(plan: Plan, place: Place, encoder: Encoder, network: Architecture) -> Learned | None:
+    """Let an encoder know what was learned for a store, and return what was learned for its codes.
 
     None where nothing was learned yet. Raises ModelError where it is damaged.
     """
     try:
-        arrays = load(place.read(LEARNED))
+        data = place.read(LEARNED)
+        arrays = load(data)
         restore_learned(encoder, arrays, network)
-        if missing := {DIRECTIONS, THRESHOLDS} - arrays.keys():
-            raise KeyError(*sorted(missing))
+        sketch = Sketch(arrays[DIRECTIONS], arrays[THRESHOLDS], plan.seed)
     except FileNotFoundError:
         return None
     except (SafetensorError, ModelError, KeyError, ValueError) as error:
         problem = f"{place.address}/{LEARNED} is damaged ({error})"
         raise ModelError(f"{problem}; delete it, and run the command again.") from error
-    return arrays
+    return Learned(sketch, hashlib.sha256(data).hexdigest())
 
 
 def counted(steps: Iterable[None]) -> Iterator[int]:

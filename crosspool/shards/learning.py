@@ -300,7 +300,7 @@ def trained(
     dataset, plan, method = images.dataset, images.store.plan, images.method
     expect_names(dataset)
     encoder = method.encoder(plan.seed)
-    if recalled(images.store.place, encoder, images.network) is None:
+    if recalled(plan, images.store.place, encoder, images.network) is None:
         problem = f"{images.store.place.address} lacks what its method learned"
         raise ModelError(f"{problem}; run the same crosspool extract again.")
     if solver.name == "exact":

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import signal
+import time
+from collections.abc import Collection
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -46,7 +48,7 @@ def extract_locally(schedule: Schedule, workers: int) -> None:
                     pool.idle.append(worker)
                 else:
                     pool.drop(worker)
-                    schedule.fail(number, f"its process ended with status {worker.process.exitcode}")
+                    schedule.fail(number, message or f"its process ended with status {worker.process.exitcode}")
 
 
 class _Worker:
@@ -65,13 +67,6 @@ class _Worker:
             return self.connection.recv()
         except (EOFError, ConnectionError):
             return None
-
-    def end(self) -> None:
-        """Let it leave what it does, as nobody listens any more, and wait until it has."""
-        self.connection.close()
-        self.process.join(PATIENCE)
-        self.process.kill()
-        self.process.join()
 
 
 class _Pool:
@@ -97,7 +92,7 @@ class _Pool:
 
     def drop(self, worker: _Worker) -> None:
         """Forget one that has ended."""
-        worker.end()
+        _end([worker])
         self._every.remove(worker)
 
     def __enter__(self) -> Self:
@@ -106,8 +101,18 @@ class _Pool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in self._every:
-            worker.end()
+        _end(self._every)
+
+
+def _end(workers: Collection[_Worker]) -> None:
+    """Let workers leave what they do, as nobody listens any more, and wait until they have."""
+    for worker in workers:
+        worker.connection.close()
+    deadline = time.monotonic() + PATIENCE
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        worker.process.kill()
+        worker.process.join()
 
 
 def _serve(job: Job, connection: "Connection[Any, Any]") -> None:
@@ -123,3 +128,6 @@ def _serve(job: Job, connection: "Connection[Any, Any]") -> None:
         return
     except CrosspoolError as error:
         connection.send(SettingError(str(error)))
+    except Exception as error:
+        connection.send(f"{type(error).__name__}: {error}")
+        raise  # so that its traceback is seen

@@ -53,7 +53,7 @@ class Index:
     @cached_property
     def _coded(self) -> tuple[Codes, Places]:
         """The codes of the images that could be read, and their places."""
-        codes, has = self.store.known_codes()
+        codes, has = self.store.codes()
         places = np.flatnonzero(has)
         return (codes if len(places) == len(codes) else codes[has]), places
 

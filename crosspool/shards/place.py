@@ -74,6 +74,10 @@ class Place:
         fs, path = self._found
         return fs.open(f"{path}/{name}", "rb", cache_type="none")
 
+    def source(self, name: str) -> Any:
+        """What pyarrow reads a file from, or parts of it. Raises OSError."""
+        return self.opened(name) if self.folder is None else str(self.folder / name)
+
     def write_once(self, name: str, data: bytes) -> None:
         """Write a file that must not be there yet. Raises FileExistsError, or SettingError."""
         with self._temporary(name) as temporary:

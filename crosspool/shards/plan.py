@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +19,7 @@ from crosspool.framing import Framing
 from crosspool.image_maps import IMAGE_MAPS
 from crosspool.methods import Method
 from crosspool.records import passes_of
+from crosspool.shards.describing import file_of
 from crosspool.shards.listing import Listing
 from crosspool.shards.place import Place
 from crosspool.strict_json import json_text
@@ -28,7 +30,8 @@ SAMPLE = 512  # images that a method and the codes are learned from
 BITS = 1024  # of a short code
 THUMBNAIL = 160  # pixels, the longer side of a small image
 _SHARD_NAME = "shard-"
-_FREE = {"name", "layout", "problems"}  # what a plan says for people: another one may say it otherwise
+PROBES = 8  # images whose files are compared when a store is gone on with
+_FREE = {"name", "layout", "problems", "probes"}  # what another plan for the same store may have otherwise
 _WORDS = {
     "images": "the number of images",
     "listing": "the list of images, their labels or their split",
@@ -46,16 +49,18 @@ class Plan(BaseModel):
     `listing` is the SHA-256 of the list of images, `classes` are the names of all labels in the order of the data set.
     `fingerprint` is the SHA-256 of the network, `outputs` its number of classes, and `others` are the SHA-256 of the
     networks beside it. `engine` and `device` compute the maps. `sample` images, drawn by `seed`, are learned from.
+    `probes` are the SHA-256 of a few images' files, those that could be read, by the images' names.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    format: Literal["crosspool store 2"] = "crosspool store 2"
+    format: Literal["crosspool store 3"] = "crosspool store 3"
     name: str
     layout: str
     problems: list[str]
     images: int = Field(ge=1)
     listing: str
+    probes: dict[str, str] = {}
     classes: list[str]
     shard: int = Field(ge=1)
     method: str
@@ -83,9 +88,12 @@ class Plan(BaseModel):
         digits = max(5, len(str(self.shards - 1)))
         return f"{_SHARD_NAME}{number:0{digits}}.parquet"
 
-    def origin(self, number: int) -> str:
-        """What a shard's file says of where it belongs: of which plan it is, and which of its shards."""
-        return origin(self.checksum, number)
+    def origin(self, number: int, learned: str) -> str:
+        """What a shard's file says of where it belongs.
+
+        That is of which plan it is, which of its shards, and the SHA-256 of what was learned before.
+        """
+        return origin(self.checksum, number, learned)
 
     @property
     def checksum(self) -> str:
@@ -111,12 +119,13 @@ class Plan(BaseModel):
             words = _WORDS.get(name, f"the {name}")
             is_long = name in ("listing", "classes", "fingerprint", "others")
             found.append(words if is_long else f"{words} ({_shown(own)} there, {_shown(theirs)} here)")
-        return found
+        changed = [name for name, checksum in self.probes.items() if other.probes.get(name, checksum) != checksum]
+        return [*found, f"the files of images, such as {changed[0]}"] if changed else found
 
 
-def origin(checksum: str, number: int) -> str:
-    """What the file of a shard says of the plan with this checksum, and of its own place."""
-    return f"{checksum} {number}"
+def origin(checksum: str, number: int, learned: str) -> str:
+    """What the file of a shard says of the plan with this checksum, of its own place, and of what was learned."""
+    return f"{checksum} {number} {learned}"
 
 
 def _shown(value: Any) -> str:
@@ -140,7 +149,7 @@ def agree_on(plan: Plan, listing: Listing, place: Place) -> Plan:
     if existing is None:
         others = sorted(name for name in there if not name.startswith("."))
         if others and PLAN not in there:
-            problem = f"{place.address} has {others[0]}, but no {PLAN}, so that it is no store"
+            problem = f"{place.address} has {others[0]}, but no {PLAN}, so it is not a store"
             raise SettingError(f"{problem}; choose another --out, such as an empty folder.")
         try:
             place.write_once(PLAN, (json_text(plan.model_dump(), indent=2) + "\n").encode())
@@ -202,13 +211,20 @@ def plan_of(listing: Listing, method: Method, backbone: Backbone, shard: int, se
         raise SettingError(f"{problem}; take a method that does without, such as cl or gem.")
     return Plan(
         name=listing.name, layout=listing.layout, problems=list(listing.problems), images=len(listing),
-        listing=listing.checksum, classes=list(listing.classes), shard=shard, method=method.name,
-        framing=method.framing, backbone=backbone.spec.name, outputs=len(backbone.classes),
+        listing=listing.checksum, probes=_probed(listing), classes=list(listing.classes), shard=shard,
+        method=method.name, framing=method.framing, backbone=backbone.spec.name, outputs=len(backbone.classes),
         weights=Path(backbone.weights).name, fingerprint=backbone.fingerprint,
         others={name: backbone.of(name).fingerprint for name in method.networks},
         engine=_settled(backbone, method), device=backbone.device.type, seed=seed,
         sample=min(SAMPLE, len(listing)), versions=versions(),
     )  # fmt: skip
+
+
+def _probed(listing: Listing) -> dict[str, str]:
+    """The SHA-256 of a few files: another data set may have the same names."""
+    places = np.unique(np.linspace(0, len(listing) - 1, PROBES).round().astype(int)).tolist()
+    read = [file_of(listing.samples[place]) for place in places]
+    return {sample.name: hashlib.sha256(data).hexdigest() for sample, data in read if isinstance(data, bytes)}
 
 
 def _settled(backbone: Backbone, method: Method) -> EngineName:

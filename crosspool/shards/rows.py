@@ -59,7 +59,8 @@ class Row:
 
     `vector` is in its kind: float32, or packed bytes. `peak` is each channel's largest weight, `cell` the number of the
     cell of the map that has it, counted along the rows, and `energy` the norm of the channel's part of the vector
-    before it is normalised, all of (K,), or None where the method has no maps.
+    before it is normalised, divided by the number of the map's cells, so that half precision holds it; all of (K,), or
+    None where the method has no maps.
     """
 
     path: str
@@ -86,7 +87,7 @@ def _bytes(array: NDArray[Any]) -> bytes:
 class ShardWriter:
     """A shard's file, written a row group at a time, so that few rows are in memory.
 
-    It says its `origin`: of which plan it is, and which of its shards.
+    It says its `origin`, see `Plan.origin`.
     """
 
     def __init__(self, path: Path, shape: Shape, origin: str) -> None:

@@ -75,9 +75,9 @@ class Schedule:
         self._failures[number, is_to_blame] += 1
         most = ATTEMPTS if is_to_blame else LOSSES
         if self._failures[number, is_to_blame] >= most:
-            what = "What is learned first" if number == LEARNING else f"Shard {number}"
+            what = "Learning" if number == LEARNING else f"Shard {number}"
             raise SettingError(
-                f"{what} failed {most} times, the last time as {reason}; the shards that are done stay, and the "
-                "same command goes on from them."
+                f"{what} failed {most} times, the last time because of this: {reason}; the shards that are done stay, "
+                "and the same command goes on from them."
             )
         (self._learning if number == LEARNING else self._open).append(number)

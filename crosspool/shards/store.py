@@ -1,5 +1,6 @@
 """A store as it is read: its plan, and the rows of its shards, in their order."""
 
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from crosspool.errors import DatasetError, ModelError, not_found
 from crosspool.shards.codes import Codes
 from crosspool.shards.place import Place
-from crosspool.shards.plan import IMAGES, PLAN, Plan, origin, read_plan
+from crosspool.shards.plan import IMAGES, LEARNED, PLAN, Plan, origin, read_plan
 from crosspool.shards.rows import column_array, groups_of, origin_of, read_columns
 
 READERS = 8  # shards that are read at once: more than cores, as disks and networks are waited for
@@ -37,7 +38,7 @@ class Store:
         plan = read_plan(place)
         if plan is None:
             is_there = (place.folder is not None and place.folder.exists()) or place.names()
-            problem = f"{address} is there, but is no store: it has no {PLAN}." if is_there else not_found(address)
+            problem = f"{address} exists, but is not a store: it has no {PLAN}." if is_there else not_found(address)
             raise ModelError(f"{problem} A store is made by: crosspool extract DATA --out STORE")
         missing = plan.missing(place.names())
         if missing:
@@ -50,9 +51,7 @@ class Store:
 
     def source(self, number: int) -> Any:
         """What pyarrow reads a shard from, or parts of it."""
-        name = self.plan.shard_name(number)
-        folder = self.place.folder
-        return str(folder / name) if folder is not None else self.place.opened(name)
+        return self.place.source(self.plan.shard_name(number))
 
     # --- columns
 
@@ -72,8 +71,10 @@ class Store:
 
     def _checked(self, number: int, table: pa.Table, names: Sequence[str]) -> pa.Table:
         """The table, read from a shard's file. Raises ModelError where it is another file, or lacks some columns."""
-        if origin_of(table) != origin(self._checksum, number):
-            raise self._damaged(number, "it is of another plan, or another shard of it")
+        if origin_of(table) != origin(self._checksum, number, self.learned):
+            raise self._damaged(
+                number, f"it is of another plan, or another shard of it, or was computed with another {LEARNED}"
+            )
         missing = sorted(set(names) - set(table.column_names))
         if missing:
             raise self._damaged(number, f"it lacks {', '.join(missing)}")
@@ -82,6 +83,14 @@ class Store:
     @cached_property
     def _checksum(self) -> str:
         return self.plan.checksum
+
+    @cached_property
+    def learned(self) -> str:
+        """The SHA-256 of what was learned before the shards were computed. Raises ModelError where it is missing."""
+        try:
+            return hashlib.sha256(self.place.read(LEARNED)).hexdigest()
+        except FileNotFoundError as error:
+            raise ModelError(f"{self.place.address} lacks {LEARNED}; run the same crosspool extract again.") from error
 
     def _damaged(self, number: int, reason: Exception | str) -> ModelError:
         words = " ".join(str(reason).split())
@@ -146,13 +155,23 @@ class Store:
         """Which images could be read, (n,)."""
         return np.array([problem is None for problem in self.reasons])
 
-    def codes(self) -> Codes:
-        """The short codes of all images, (n, w); zeros for those that could not be read."""
-        return self.known_codes()[0]
+    def codes(self) -> tuple[Codes, NDArray[np.bool_]]:
+        """The short codes of all images, (n, w), zeros for those that could not be read, and which have one, (n,).
 
-    def known_codes(self) -> tuple[Codes, NDArray[np.bool_]]:
-        """The short codes of all images, (n, w), and which of them have one, (n,)."""
-        return column_array(self.columns("code")["code"], "<u8")
+        Raises ModelError for a damaged shard.
+        """
+        codes = np.empty((len(self), self.plan.bits // 64), "<u8")
+        has = np.empty(len(self), bool)
+
+        def read(number: int) -> None:
+            places = self.plan.places(number)
+            part = slice(places.start, places.stop)
+            codes[part], has[part] = column_array(self._read(number, ["code"])["code"], "<u8")
+
+        with ThreadPoolExecutor(READERS) as pool:
+            for _ in pool.map(read, range(self.plan.shards)):
+                pass
+        return codes, has
 
     @cached_property
     def channels(self) -> int:

@@ -133,7 +133,7 @@ def test_what_is_no_store_is_said(run, images, tmp_path):
     status, _, err = run("train", "--features", images, "--out", tmp_path / "a.safetensors")
     assert status == 2
     made_by = "A store is made by: crosspool extract DATA --out STORE\n"
-    assert err == f"crosspool: {images} is there, but is no store: it has no plan.json. {made_by}"
+    assert err == f"crosspool: {images} exists, but is not a store: it has no plan.json. {made_by}"
     _, _, err = run("train", "--features", tmp_path / "none", "--out", tmp_path / "a.safetensors")
     assert err == f"crosspool: {tmp_path}/none was not found; check the name and the folder. {made_by}"
     assert run("evaluate", "memory://nowhere")[0] == 2

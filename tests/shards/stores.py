@@ -1,5 +1,6 @@
 """Stores for tests: of vectors that a test writes by hand, and of images through a network."""
 
+import hashlib
 import io
 from functools import partial
 
@@ -41,6 +42,11 @@ def plan_by_hand(images, *, shard=2, method="gem@128", bits=64, **more):
     return Plan.model_validate(settings | {"images": images, "shard": shard, "method": method, "bits": bits} | more)
 
 
+def origin_in(place, plan, number):
+    """What a shard's file says of where it belongs."""
+    return plan.origin(number, hashlib.sha256(place.read(LEARNED)).hexdigest())
+
+
 def written(folder, vectors, labels=None, splits=None, *, unread=(), **settings):
     """A store of vectors in their kind, (n, d), written by hand; the images at the places `unread` have none.
 
@@ -56,7 +62,7 @@ def written(folder, vectors, labels=None, splits=None, *, unread=(), **settings)
     place.write_once(IMAGES, _listed(len(vectors)))
     place.write_once(LEARNED, save({DIRECTIONS: sketch.directions, THRESHOLDS: sketch.thresholds}))
     for number in range(plan.shards):
-        origin = plan.origin(number)
+        origin = origin_in(place, plan, number)
         with place.new_file(plan.shard_name(number)) as path, ShardWriter(path, shape, origin) as writer:
             for each in plan.places(number):
                 row = partial(Row, name_of(each), labels and labels[each], splits and splits[each])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from crosspool.errors import SettingError
 from crosspool.shards.collection import (
@@ -16,10 +17,10 @@ from crosspool.shards.collection import (
     told_apart,
 )
 from crosspool.shards.place import Place
-from crosspool.shards.plan import PLAN
+from crosspool.shards.plan import LEARNED, PLAN
 from crosspool.shards.rows import Row, Shape, ShardWriter
 from crosspool.shards.store import Store
-from tests.shards.stores import plan_by_hand
+from tests.shards.stores import origin_in, plan_by_hand
 
 CHANNELS, IMAGES = 3, 7
 PEAKS = np.arange(IMAGES * CHANNELS).reshape(IMAGES, CHANNELS) % 5
@@ -38,6 +39,7 @@ def written(folder, unread=UNREAD, **settings):
     plan, place = plan_by_hand(IMAGES, **settings), Place(str(folder))
     place.prepare()
     place.write_once(PLAN, plan.model_dump_json().encode())
+    place.write_once(LEARNED, save({}))
     fill(plan, place, range(plan.shards), unread)
     return Store.opened(place.address)
 
@@ -47,7 +49,7 @@ def fill(plan, place, numbers, unread=UNREAD):
     codes = np.random.default_rng(0).integers(0, 2**63, (IMAGES, 1), np.uint64)
     codes[6] = codes[1]
     for number in numbers:
-        origin = plan.origin(number)
+        origin = origin_in(place, plan, number)
         with (
             place.new_file(plan.shard_name(number)) as path,
             ShardWriter(path, Shape(4, 8, CHANNELS), origin) as writer,
@@ -153,7 +155,8 @@ def test_a_store_without_maps_has_no_channels(tmp_path):
     plan, place = plan_by_hand(1), Place(str(tmp_path / "store"))
     place.prepare()
     place.write_once(PLAN, plan.model_dump_json().encode())
-    origin = plan.origin(0)
+    place.write_once(LEARNED, save({}))
+    origin = origin_in(place, plan, 0)
     with place.new_file(plan.shard_name(0)) as path, ShardWriter(path, Shape(4, 8, 0), origin) as writer:
         writer.append(Row("a.jpg", None, None, vector=np.zeros(1, np.float32), code=np.zeros(1, np.uint64)))
     collection = arranged(Store.opened(place.address), tmp_path)
@@ -205,7 +208,22 @@ def test_copies_of_copies_are_one_group():
 def test_channels_that_tell_classes_apart(monkeypatch, block):
     """Against the sums of squares of an analysis of variance, by hand; images of no class do not count."""
     monkeypatch.setattr("crosspool.shards.collection.CHANNEL_BLOCK", block)
-    energy = np.array([[1, 1, 3, 3, 9], [1, 3, 1, 3, 9], [5, 5, 5, 5, 9]], np.float16)
+    energy = np.array([[1, 1, 3, 3, 9], [1, 3, 1, 3, 9], [5, 5, 5, 5, 9], [1, 2, 3, 4, 9]], np.float16)
     means, telling = told_apart(energy, np.array([0, 0, 1, 1, -1]), 3)
-    assert means.tolist() == [[1, 2, 5], [3, 2, 5], [0, 0, 0]]
-    assert telling.tolist() == [1, 0, 0]
+    assert means.tolist() == [[1, 2, 5, 1.5], [3, 2, 5, 3.5], [0, 0, 0, 0]]
+    assert telling.tolist() == pytest.approx([1, 0, 0, (4 - 0.5) / (5 + 0.5)])
+
+
+def test_classes_of_one_image_tell_no_channel():
+    energy = np.random.default_rng(0).gamma(2, 1, (5, 50)).astype(np.float16)
+    targets = np.concatenate([np.arange(30) % 3, np.arange(3, 23)])
+    _, telling = told_apart(energy, targets, 23)
+    _, without = told_apart(energy[:, targets < 3], targets[targets < 3], 3)
+    assert telling.tolist() == pytest.approx(without.tolist())
+    assert not told_apart(energy, np.arange(len(targets)), len(targets))[1].any()
+
+
+def test_noise_tells_small_classes_no_better_than_chance():
+    energy = np.random.default_rng(0).gamma(2, 1, (200, 400)).astype(np.float16)
+    _, telling = told_apart(energy, np.arange(400) // 2, 200)
+    assert telling.mean() < 0.1  # without the correction it is 0.5

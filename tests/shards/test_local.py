@@ -136,7 +136,7 @@ def test_what_fails_is_begun_again_a_few_times(schedule, advanced):
         schedule.count(number, 3)
         if attempt < ATTEMPTS - 1:
             schedule.fail(number, "its process ended")
-    with pytest.raises(SettingError, match="What is learned first failed 3 times, the last time as its process ended"):
+    with pytest.raises(SettingError, match="Learning failed 3 times, the last time because of this: its process ended"):
         schedule.fail(LEARNING, "its process ended")
     assert advanced == [(LEARNING, 3), (LEARNING, -3)] * ATTEMPTS
 
@@ -147,7 +147,7 @@ def test_a_machine_that_goes_is_not_a_fault_of_its_shard(schedule):
     for _ in range(LOSSES - 1):
         schedule.fail(schedule.next()[0], "its machine went", is_to_blame=False)
     schedule.next()
-    with pytest.raises(SettingError, match=f"failed {LOSSES} times, the last time as its machine went"):
+    with pytest.raises(SettingError, match=f"failed {LOSSES} times, the last time because of this: its machine went"):
         schedule.fail(LEARNING, "its machine went", is_to_blame=False)
 
 

@@ -68,7 +68,7 @@ def test_enough_candidates_give_the_same(made):
 def test_candidates_are_those_of_the_nearest_codes(made):
     store, vectors, numbers = made
     query = query_of(vectors, 8)
-    alike = likenesses(store.codes(), query.above)
+    alike = likenesses(store.codes()[0], query.above)
     alike[[3, 20]] = -np.inf
     chosen = np.sort(np.argsort(-alike, kind="stable")[:6])
     found = Index(store).nearest(query, 6, 6)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from crosspool.backbones import UNTRAINED, load
-from crosspool.errors import ModelError, SettingError
+from crosspool.errors import ImageError, ModelError, SettingError
 from crosspool.methods import parse_method
 from crosspool.shards import plan as plans
 from crosspool.shards.listing import Listing
@@ -29,6 +29,25 @@ def listing():
 
 def planned(tiny, listing, method="cl", shard=5, seed=0):
     return plan_of(listing, parse_method(method, tiny.architecture), tiny, shard, seed)
+
+
+def test_other_files_by_the_same_names_are_another_plan(tiny, listing, tmp_path):
+    others = tuple(replace(sample, read=lambda: b"another file") for sample in listing.samples)
+    place = Place(str(tmp_path))
+    agree_on(planned(tiny, listing), listing, place)
+    other = replace(listing, samples=others)
+    with pytest.raises(SettingError, match=f"another plan: the files of images, such as {listing.samples[0].name}"):
+        agree_on(planned(tiny, other), other, place)
+
+
+def test_a_file_that_cannot_be_read_now_is_not_compared(tiny, listing, tmp_path):
+    def busy():
+        raise ImageError("The server is busy.")
+
+    plan, place = planned(tiny, listing), Place(str(tmp_path))
+    agree_on(plan, listing, place)
+    other = replace(listing, samples=tuple(replace(sample, read=busy) for sample in listing.samples))
+    assert agree_on(planned(tiny, other), other, place) == plan
 
 
 def test_shards_cover_all_images_once(tiny, listing):
@@ -116,7 +135,7 @@ def test_the_list_of_images_comes_back_where_it_is_gone(tiny, listing, tmp_path)
 @pytest.mark.parametrize("name", ["shard-00000.parquet", IMAGES, LEARNED, "notes.txt"])
 def test_nothing_is_mixed_with_files_that_have_no_plan(tiny, listing, tmp_path, name):
     (tmp_path / name).write_bytes(b"-")
-    with pytest.raises(SettingError, match=rf"has {name}, but no plan\.json, so that it is no store; choose another"):
+    with pytest.raises(SettingError, match=rf"has {name}, but no plan\.json, so it is not a store; choose another"):
         agree_on(planned(tiny, listing), listing, Place(str(tmp_path)))
     assert not (tmp_path / PLAN).exists()
 
@@ -146,7 +165,7 @@ def test_a_plan_that_is_written_between_two_looks_is_taken(tiny, listing, tmp_pa
     [
         lambda data: data[:100],
         lambda data: data.replace(b'"shard": 5', b'"shard": 0'),
-        lambda data: data.replace(b"crosspool store 2", b"crosspool store 3"),
+        lambda data: data.replace(b"crosspool store 3", b"crosspool store 4"),
     ],
 )
 def test_a_damaged_plan_is_one_sentence(tiny, listing, tmp_path, damage):

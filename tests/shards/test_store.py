@@ -32,8 +32,8 @@ def test_rows_come_back_in_their_order(tmp_path):
     assert store.labels == list("abcde")
     assert store.is_read.tolist() == [True, False, True, True, False]
     assert len(store.problems()) == 2
-    assert store.codes().shape == (5, 1)
-    assert not store.codes()[[1, 4]].any()
+    assert store.codes()[0].shape == (5, 1)
+    assert not store.codes()[0][[1, 4]].any()
 
 
 def test_packed_vectors_stay_packed(tmp_path):
