@@ -38,7 +38,7 @@ def classes_section(ready: ArrangedStore, view: View) -> None:
     energies = collection.class_energies[np.ix_(rows, channels)]
     st.caption(
         f"The {len(channels)} maps whose {term('energy')} tells the classes apart best, by the share of its variance "
-        f"that lies between them (from {number(collection.telling[channels[0]], 2)} down to "
+        f"that lies between them, less what chance would give (from {number(collection.telling[channels[0]], 2)} down to "
         f"{number(collection.telling[channels[-1]], 2)}), by {_classes_in_words(ready, len(classes))}. Press a cell to "
         "see that class's images, sorted by that map."
     )

@@ -20,7 +20,7 @@ from crosspool.methods import Method, parse_method
 from crosspool.shards.codes import Sketch
 from crosspool.shards.collection import Collection, arranged
 from crosspool.shards.describing import map_of
-from crosspool.shards.extraction import DIRECTIONS, THRESHOLDS, recalled
+from crosspool.shards.extraction import recalled
 from crosspool.shards.plan import LEARNED, Plan
 from crosspool.shards.store import Store
 from crosspool.text import class_titles
@@ -46,8 +46,8 @@ class StoreMaps:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A store's method, and what was learned for it and for the short codes."""
+class FittedMethod:
+    """A store's method, its encoder, which has learned, and the sketch of its short codes."""
 
     method: Method
     encoder: Encoder
@@ -104,7 +104,7 @@ class ArrangedStore:
         return Plane.of(collection.positions, collection.is_read, collection.thumbnail)
 
     @cached_property
-    def learned(self) -> Learned:
+    def learned(self) -> FittedMethod:
         """What turns an image into a code, read once: its file may have tens of megabytes.
 
         Raises CrosspoolError where it is not there, is damaged, or is of a network that this server does not have.
@@ -113,10 +113,10 @@ class ArrangedStore:
         network = architecture(plan.backbone)
         method = parse_method(plan.method, network, plan.framing)
         encoder = method.encoder(plan.seed)
-        arrays = recalled(store.place, encoder, network)
-        if arrays is None:
+        learned = recalled(plan, store.place, encoder, network)
+        if learned is None:
             raise ModelError(f"{store.place.address} lacks {LEARNED}; run the same crosspool extract again.")
-        return Learned(method, encoder, Sketch(arrays[DIRECTIONS], arrays[THRESHOLDS], plan.seed))
+        return FittedMethod(method, encoder, learned.sketch)
 
     @cached_property
     def digest(self) -> str:
