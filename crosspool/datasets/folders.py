@@ -76,7 +76,8 @@ def group_by_class(
     labels, spelling_problems = joined_spellings([label for _, label in inside], parts, reading.first_part)
     order = sorted(range(len(inside)), key=lambda index: (labels[index], inside[index][0].parts))
     samples, labels = [inside[index][0] for index in order], [labels[index] for index in order]
-    classes = _checked_classes(sorted(set(labels)), root, images, problems, mask_problems)
+    foreign = not_images([file.name for file in visible])
+    classes = _checked_classes(sorted(set(labels)), root, images, (*problems, *foreign), mask_problems)
     official = _split([reading.role_of(file.parts) for file in samples]) if reading.is_split else None
     sample_names = unique_names([file.name for file in samples])
     return Dataset(
@@ -89,7 +90,10 @@ def group_by_class(
             *problems,
             *mask_problems,
             *spelling_problems,
-            *_left_out(visible, outside),
+            *foreign,
+            *files.counted_sentence(
+                outside, "image outside the class folders is left out", "images outside the class folders are left out"
+            ),
             *_empty(reading, samples[0].parts, folders, classes),
             *(() if official else _unread_lists(visible)),
         ),
@@ -111,16 +115,11 @@ def _checked_classes(
     return classes
 
 
-def _left_out(visible: Sequence[FileInFolder], outside: Sequence[str]) -> tuple[str, ...]:
-    foreign = sorted(file.name for file in visible if not files.is_image(file.name) and not files.is_note(file.name))
-    return (
-        *files.counted_sentence(
-            foreign, "file is left out, as it is not an image", "files are left out, as they are not images"
-        ),
-        *files.counted_sentence(
-            outside, "image outside the class folders is left out", "images outside the class folders are left out"
-        ),
-    )
+def not_images(names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence on the files among some that are left out; notes, such as a README, need none."""
+    foreign = sorted(name for name in names if not files.is_image(name) and not files.is_note(name))
+    one, many = "file is left out, as it is not an image", "files are left out, as they are not images"
+    return files.counted_sentence(foreign, one, many)
 
 
 def _empty(

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from crosspool.datasets import Dataset, Sample, open_dataset
 from crosspool.datasets import files as named_files
-from crosspool.datasets.folders import FileInFolder, NoClassesError, group_by_class
+from crosspool.datasets.folders import FileInFolder, NoClassesError, group_by_class, not_images
 from crosspool.datasets.structure import LayoutName
 from crosspool.errors import DatasetError
 from crosspool.shards import tables
@@ -159,7 +159,7 @@ def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
         for path, name in visible
         if named_files.is_image(name)
     ]
-    problems = _foreign([name for _, name in visible])
+    problems = not_images([name for _, name in visible])
     folders = {member.parts[:depth] for member in members for depth in range(1, len(member.parts))}
     name = posixpath.basename(root.rstrip("/")) or source
     if not members:
@@ -168,13 +168,6 @@ def _of_folder_elsewhere(source: str, layout: LayoutName) -> Listing:
         return _labelled(group_by_class(name, source, members, folders, problems, layout))
     except NoClassesError as error:
         return _unlabelled(name, error)
-
-
-def _foreign(names: Sequence[str]) -> tuple[str, ...]:
-    """A sentence on the files that are left out, as `group_by_class` has it, which knows only of the images here."""
-    foreign = sorted(name for name in names if not named_files.is_image(name) and not named_files.is_note(name))
-    one, many = "file is left out, as it is not an image", "files are left out, as they are not images"
-    return named_files.counted_sentence(foreign, one, many)
 
 
 # --- tables
@@ -256,7 +249,7 @@ class _Tars:
                 "file is left out, as its name leads out of the tar file",
                 "files are left out, as their names lead out of the tar file",
             ),
-            *_foreign(self._others),
+            *not_images(self._others),
             *named_files.counted_sentence(self._cut_off, f"tar file has {_CUT_OFF}", f"tar files have {_CUT_OFF}"),
         )
 

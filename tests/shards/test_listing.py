@@ -65,6 +65,11 @@ def test_a_folder_without_classes_has_images_without_labels(tmp_path):
     assert described(list_images(str(tmp_path))) == [("2019/b.png", None, RED), ("2019/may/a.png", None, BLUE)]
 
 
+def test_what_is_no_image_beside_images_without_labels_is_said(tmp_path):
+    lay(tmp_path, {"a.png": RED, "b.raw": b"-", "README.txt": b"-"})
+    assert list_images(str(tmp_path)).problems == ("1 file is left out, as it is not an image: b.raw.",)
+
+
 def test_what_is_left_out_of_images_without_labels_is_said(tmp_path):
     lay(tmp_path, {"a.png": RED, "a_mask.png": BLUE})
     (tmp_path / "link.png").symlink_to("nowhere.png")

@@ -6,11 +6,15 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import Pipe
 from multiprocessing.process import BaseProcess
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from crosspool.errors import SettingError
+from crosspool.shards import local
 from crosspool.shards.extraction import Task
 from crosspool.shards.local import extract_locally
 from crosspool.shards.plan import LEARNED
@@ -166,3 +170,27 @@ def test_what_another_driver_has_done_is_not_done_again(job, schedule, advanced)
     later = Schedule(job[0], job[1], lambda *each: advanced.append(each))
     assert later.is_done
     assert (later.done, later.sampled) == (IMAGES, 0)
+
+
+def test_what_was_not_foreseen_is_said(monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *each: None)  # Ctrl-C stays with the tests
+    ours, theirs = Pipe()
+    broken: Any = SimpleNamespace(extractor=lambda: {}["what is missing"])
+    with pytest.raises(KeyError):
+        local._serve(broken, theirs)
+    assert ours.recv() == "KeyError: 'what is missing'"
+
+
+def test_workers_that_do_not_leave_are_waited_for_together(monkeypatch):
+    """However many there are; the clock is advanced by waiting alone."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def join(seconds=0.0):
+        clock[0] += seconds
+
+    worker: Any = SimpleNamespace(
+        connection=SimpleNamespace(close=lambda: None), process=SimpleNamespace(join=join, kill=lambda: None)
+    )
+    local._end([worker] * 64)
+    assert clock[0] == local.PATIENCE

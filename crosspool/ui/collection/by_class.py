@@ -36,11 +36,11 @@ def classes_section(ready: ArrangedStore, view: View) -> None:
     channels, classes = telling_channels(collection.telling), sorted(ready.largest(MOST_CLASSES))
     rows = [collection.classes.index(name) for name in classes]
     energies = collection.class_energies[np.ix_(rows, channels)]
+    most, least = (number(collection.telling[channel], 2) for channel in (channels[0], channels[-1]))
     st.caption(
         f"The {len(channels)} maps whose {term('energy')} tells the classes apart best, by the share of its variance "
-        f"that lies between them, less what chance would give (from {number(collection.telling[channels[0]], 2)} down to "
-        f"{number(collection.telling[channels[-1]], 2)}), by {_classes_in_words(ready, len(classes))}. Press a cell to "
-        "see that class's images, sorted by that map."
+        f"that lies between them, less what chance would give (from {most} down to {least}), by "
+        f"{_classes_in_words(ready, len(classes))}. Press a cell to see that class's images, sorted by that map."
     )
     cell = None
     if view.by == "map" and view.label in classes and view.map in channels:

@@ -60,7 +60,8 @@ class EventLog:
         """Log an event, and count it.
 
         Its words are known beforehand: ids of networks and layer pairs, one of a few kinds, or why weights could not be
-        downloaded or a collection not be used. The number `ms` is how long it took. The session is by default the one whose page is running.
+        downloaded, or a collection not be used. The number `ms` is how long it took. The session is by default the one
+        whose page is running.
         """
         ms = numbers.get("ms", 0.0)
         with self._lock:
