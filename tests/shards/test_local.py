@@ -175,10 +175,10 @@ def test_what_another_driver_has_done_is_not_done_again(job, schedule, advanced)
 def test_what_was_not_foreseen_is_said(monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *each: None)  # Ctrl-C stays with the tests
     ours, theirs = Pipe()
-    broken: Any = SimpleNamespace(extractor=lambda: {}["what is missing"])
-    with pytest.raises(KeyError):
+    broken: Any = SimpleNamespace(extractor=lambda: int("seven"))
+    with pytest.raises(ValueError, match="seven"):
         local._serve(broken, theirs)
-    assert ours.recv() == "KeyError: 'what is missing'"
+    assert ours.recv().startswith("ValueError: invalid literal")
 
 
 def test_workers_that_do_not_leave_are_waited_for_together(monkeypatch):
