@@ -16,21 +16,20 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.preprocessing import normalize
 
 from crosspool.encoding import principal_components
 from crosspool.errors import SettingError
 from crosspool.shards.codes import Codes, distances
+from crosspool.shards.near_copies import near_copies, picture_codes
 from crosspool.shards.rows import column_array
 from crosspool.shards.store import Store
 from crosspool.strict_json import json_text
 from crosspool.whole_files import whole_folder
 
-FORMAT = 4  # to be increased when the same store is arranged otherwise
+FORMAT = 5  # to be increased when the same store is arranged otherwise
 BLOCK, CHANNEL_BLOCK = 4096, 8  # images, and channels, that are computed with at a time
 REFERENCES = 512  # images that all others are compared with, to find those that are like none
-COPY_BITS = 32  # of 1,024 that near-copies differ in at most: an angle of 6 degrees where images differ most
 KINDS = {"peak": "<f2", "energy": "<f2", "cell": "<u2"}
 
 
@@ -233,6 +232,7 @@ def _arrange(store: Store, folder: Path, progress: Callable[[int], None]) -> Non
     kinds = KINDS if channels else {}
     turned = {name: open_memmap(folder / f"{name}.npy", "w+", kind, (channels, count)) for name, kind in kinds.items()}
     codes: list[Codes] = []
+    looks: list[tuple[Codes, NDArray[np.bool_]]] = []
     ends = [0]
     with (folder / "thumbnails.bin").open("wb") as pictures:
         for first, table in store.all_groups("code", "thumbnail", *kinds):
@@ -240,15 +240,16 @@ def _arrange(store: Store, folder: Path, progress: Callable[[int], None]) -> Non
             for name, array in turned.items():
                 array[:, first:last] = column_array(table[name], KINDS[name])[0].T
             codes.append(column_array(table["code"], "<u8")[0])
-            for picture in table["thumbnail"].to_pylist():
-                ends.append(ends[-1] + pictures.write(picture or b""))
+            files = [file or b"" for file in table["thumbnail"].to_pylist()]
+            ends += [ends[-1] + length for length in np.cumsum([pictures.write(file) for file in files]).tolist()]
+            looks.append(picture_codes(files))
             progress(last)
     np.save(folder / "code.npy", np.concatenate(codes))
     np.save(folder / "thumbnails.npy", np.array(ends, np.int64))
     collection = Collection(store, folder)
     np.save(folder / "likeness.npy", _likeness(collection.codes, collection.is_read))
-    groups = near_copies(collection.codes, collection.is_read)
-    (folder / "copies.json").write_text(json_text(groups))
+    of_pictures, have_one = (np.concatenate(parts) for parts in zip(*looks, strict=True))
+    (folder / "copies.json").write_text(json_text(near_copies(of_pictures, have_one)))
     if channels:
         energy, targets = turned["energy"], np.where(collection.is_read, collection.targets, -1)
         means, telling = told_apart(energy, targets, len(collection.classes))
@@ -268,32 +269,6 @@ def _likeness(codes: Codes, is_read: NDArray[np.bool_]) -> NDArray[np.float32]:
         far[place] = bits
         least = np.minimum(least, far)
     return np.where(is_read, 1 - least / np.float32(bits), 0).astype(np.float32)
-
-
-def near_copies(codes: Codes, is_read: NDArray[np.bool_]) -> list[list[int]]:
-    """Groups of images whose codes differ from one another's by few bits, along a chain; the largest first.
-
-    Equal codes are found for certain. Others are found where they are next to each other among those that share a word,
-    as nearly all are: two codes of 1,024 bits that differ in at most 15 share one of their 16 words at least.
-    """
-    near: list[tuple[int, int]] = []
-    places = np.flatnonzero(is_read)
-    words = np.arange(codes.shape[1])
-    for shared in (words, *words[:, None]):
-        values = codes[np.ix_(places, shared)]
-        order = np.lexsort(values.T)
-        same = np.flatnonzero((values[order][1:] == values[order][:-1]).all(axis=1))
-        one, other = places[order[same]], places[order[same + 1]]
-        apart = np.bitwise_count(codes[one] ^ codes[other]).sum(axis=1)
-        near += zip(one[apart <= COPY_BITS].tolist(), other[apart <= COPY_BITS].tolist(), strict=True)
-    rows, columns = np.array(near, np.intp).reshape(-1, 2).T
-    links = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(len(codes), len(codes)))
-    _, numbers = connected_components(links, directed=False)
-    touched = np.unique(np.concatenate([rows, columns]))
-    groups: dict[int, list[int]] = {}
-    for place in touched.tolist():
-        groups.setdefault(int(numbers[place]), []).append(place)
-    return sorted(groups.values(), key=lambda group: (-len(group), group))
 
 
 def told_apart(

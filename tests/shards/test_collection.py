@@ -1,6 +1,5 @@
 """A store arranged by channels, classes and likeness, against slow references."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,22 +8,22 @@ from safetensors.numpy import save
 
 from crosspool.errors import SettingError
 from crosspool.shards.collection import (
-    COPY_BITS,
     Collection,
     arranged,
     highest,
-    near_copies,
     told_apart,
 )
 from crosspool.shards.place import Place
 from crosspool.shards.plan import LEARNED, PLAN
 from crosspool.shards.rows import Row, Shape, ShardWriter
 from crosspool.shards.store import Store
+from tests.images import noise, png
 from tests.shards.stores import origin_in, plan_by_hand
 
 CHANNELS, IMAGES = 3, 7
 PEAKS = np.arange(IMAGES * CHANNELS).reshape(IMAGES, CHANNELS) % 5
 UNREAD = 4
+PICTURES = [png(noise(seed)) for seed in (0, 1, 2, 3, 4, 5, 1)]
 LABELS = ("jay", "jay", "owl", None, "owl", "owl", "jay")
 
 
@@ -59,7 +58,7 @@ def fill(plan, place, numbers, unread=UNREAD):
                 read = {
                     "sha256": bytes([each]) * 32, "vector": np.zeros(1, np.float32), "code": codes[each],
                     "peak": PEAKS[each].astype(np.float16), "energy": (2 * PEAKS[each]).astype(np.float16),
-                    "cell": np.full(CHANNELS, each, np.uint16), "thumbnail": b"picture %d" % each,
+                    "cell": np.full(CHANNELS, each, np.uint16), "thumbnail": PICTURES[each],
                 }  # fmt: skip
                 writer.append(Row(*about, "broken") if each == unread else Row(*about, **read))
 
@@ -76,7 +75,7 @@ def test_what_is_known_of_images(collection):
     assert collection.classes == ["jay", "owl"]
     assert collection.targets.tolist() == [0, 0, 1, -1, 1, 1, 0]
     assert np.flatnonzero(~collection.is_read).tolist() == [UNREAD]
-    assert [collection.thumbnail(place) for place in (0, UNREAD, 6)] == [b"picture 0", b"", b"picture 6"]
+    assert [collection.thumbnail(place) for place in (0, UNREAD, 6)] == [PICTURES[0], b"", PICTURES[6]]
 
 
 @pytest.mark.parametrize("channel", range(CHANNELS))
@@ -120,7 +119,7 @@ def test_images_that_could_be_read_later_are_arranged_again(store, tmp_path):
     assert arranged(store, tmp_path).thumbnail(UNREAD) == b""
     later = arranged(written(tmp_path / "store", unread=None), tmp_path)
     assert later.is_read.all()
-    assert later.thumbnail(UNREAD) == b"picture 4"
+    assert later.thumbnail(UNREAD) == PICTURES[4]
 
 
 def test_of_two_that_arrange_at_once_the_first_to_end_keeps_its_files(store, tmp_path):
@@ -170,38 +169,6 @@ def test_the_highest_values_are_those_of_a_sort(count):
     expected = sorted(range(8), key=lambda place: (-values[place], place))[:count]
     assert highest(values, count).tolist() == expected
     assert highest(values, count, above=1).tolist() == [place for place in expected if values[place] > 1]
-
-
-def test_near_copies_are_those_of_all_pairs():
-    """Of codes that are changed in a few bits, or in many."""
-    generator = np.random.default_rng(1)
-    codes = generator.integers(0, 2**63, (40, 16), np.uint64)
-    for place in range(10):
-        flipped = generator.choice(1024, place + 2, replace=False)
-        bits = np.unpackbits(codes[place].view(np.uint8), bitorder="little")
-        bits[flipped] ^= 1
-        codes[20 + place] = np.packbits(bits, bitorder="little").view(np.uint64)
-    expected = [
-        [one, other]
-        for one, other in itertools.combinations(range(40), 2)
-        if np.bitwise_count(codes[one] ^ codes[other]).sum() <= COPY_BITS
-    ]
-    assert len(expected) == 10
-    assert near_copies(codes, np.ones(40, bool)) == expected
-    assert near_copies(codes, np.arange(40) >= 20) == []
-
-
-def test_equal_codes_are_found_although_others_that_share_a_word_lie_between():
-    codes = np.random.default_rng(2).integers(0, 2**63, (18, 16), np.uint64)
-    codes[17] = codes[0]
-    codes[range(1, 17), range(16)] = codes[0]
-    assert near_copies(codes, np.ones(18, bool)) == [[0, 17]]
-
-
-def test_copies_of_copies_are_one_group():
-    codes = np.zeros((3, 16), np.uint64)
-    codes[1, 0], codes[2] = 1, 2**64 - 1
-    assert near_copies(codes[[0, 1, 0, 2]], np.ones(4, bool)) == [[0, 1, 2]]
 
 
 @pytest.mark.parametrize("block", [1, 64])

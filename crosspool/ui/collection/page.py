@@ -52,8 +52,8 @@ ABOUT = {
     "map": "Images with the highest {peak} of map {map} first; the frame is around the patch where it has its peak.",
     "like": "The number says how alike the two images are where images differ most, by their short codes: 1 is "
     "the same, and 0 no more alike than two images at random.",
-    "copies": "Groups of images whose short codes differ by 3 % at most, the largest group first; a few at that limit "
-    "may be missed.",
+    "copies": "Groups of images that look nearly the same, such as one photo at two sizes, compressed again, or cut by "
+    "one or two per cent; the largest group first.",
     "outliers": "The number says how like the most similar of {others} each is, where images differ most, by "
     "their short codes: 1 is the same, and 0 no more alike than two images at random.",
 }
