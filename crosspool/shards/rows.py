@@ -142,8 +142,10 @@ def column_array(column: pa.ChunkedArray, dtype: Any) -> tuple[NDArray[Any], NDA
 
 def read_columns(path: Any, names: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
     """Some columns of a shard's file, or of some of its row groups."""
-    file = _opened(path)
-    return file.read(list(names)) if groups is None else file.read_row_groups(list(groups), list(names))
+    file = opened(path)
+    if groups is None:
+        return file.read(list(names), use_threads=False)
+    return file.read_row_groups(list(groups), list(names), use_threads=False)
 
 
 def groups_of(path: Any, names: Sequence[str], rows: NDArray[np.intp] | None = None) -> Iterator[tuple[int, pa.Table]]:
@@ -151,7 +153,7 @@ def groups_of(path: Any, names: Sequence[str], rows: NDArray[np.intp] | None = N
 
     Only those groups are read that have some of `rows`, where these are given, sorted.
     """
-    file = _opened(path)
+    file = opened(path)
     first = 0
     for number in range(file.num_row_groups):
         count = file.metadata.row_group(number).num_rows
@@ -160,6 +162,11 @@ def groups_of(path: Any, names: Sequence[str], rows: NDArray[np.intp] | None = N
         first += count
 
 
-def _opened(path: Any) -> pq.ParquetFile:
-    """A shard's file, whose bytes are checked against their checksums as they are read."""
-    return pq.ParquetFile(path, memory_map=isinstance(path, str | Path), page_checksum_verification=True)
+def opened(path: Any) -> pq.ParquetFile:
+    """A file of columns, whose bytes are checked against their checksums as they are read.
+
+    Without a buffer, and where `use_threads` is off, they are read in this thread. One of Arrow's own may hold a file's
+    bytes a little longer, and where the program ends meanwhile, Python's end of that thread aborts it.
+    """
+    in_place = isinstance(path, str | Path)
+    return pq.ParquetFile(path, memory_map=in_place, page_checksum_verification=True, pre_buffer=False)

@@ -110,10 +110,9 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _of_parquet(data: bytes, source: str) -> Parsed:
-    from pyarrow import BufferReader
-    from pyarrow.parquet import ParquetFile
+    from crosspool.shards.rows import opened
 
-    file = ParquetFile(BufferReader(data))
+    file = opened(io.BytesIO(data))
     schema = file.schema_arrow
     chosen = _chosen(schema.names, source)
     columns = [column for column in chosen if column is not None]
@@ -122,7 +121,7 @@ def _of_parquet(data: bytes, source: str) -> Parsed:
             kind = str(schema.field(column).type).partition("<")[0]
             problem = f"The column {printable(column)} of {source} is of type {kind}, not text, numbers or booleans"
             raise DatasetError(f"{problem}; save it as text, or give it another name.")
-    table = file.read(columns=columns)
+    table = file.read(columns=columns, use_threads=False)
     nothing: list[str | None] = [None] * len(table)
     cells = [nothing if column is None else _texts(table[column].to_pylist()) for column in chosen]
     return schema.names, chosen, cells

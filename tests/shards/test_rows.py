@@ -1,5 +1,9 @@
 """What is written into a shard is read from it, and the same rows give the same bytes."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -90,3 +94,20 @@ def test_a_method_without_maps_has_no_peaks(tmp_path):
 def test_numbers_of_another_length_are_refused(tmp_path):
     with pytest.raises(pa.ArrowInvalid):
         written(tmp_path / "shard", [Row("a.png", None, None, vector=np.zeros(3, np.float32))])
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted as Linux lists them")
+def test_columns_are_read_without_threads_that_outlive_them(tmp_path):
+    """Such a thread of Arrow's may abort a program that ends."""
+    pq.write_table(pa.table({"path": ["a"], "label": ["b"]}), tmp_path / "table.parquet")
+    program = """if True:
+        import io, os, pathlib, sys
+        from crosspool.shards.rows import read_columns
+        from crosspool.shards.tables import read_table
+        before = set(os.listdir("/proc/self/task"))
+        read_columns(io.BytesIO(pathlib.Path(sys.argv[1]).read_bytes()), ["path", "label"])
+        read_table(sys.argv[1])
+        print(len(set(os.listdir("/proc/self/task")) - before))
+    """
+    command = [sys.executable, "-c", program, str(tmp_path / "table.parquet")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "0\n"
