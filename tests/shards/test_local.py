@@ -181,6 +181,18 @@ def test_what_was_not_foreseen_is_said(monkeypatch):
     assert ours.recv().startswith("ValueError: invalid literal")
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows holds no signals back")
+def test_ctrl_c_while_a_worker_begins_is_heard_afterwards_and_here_alone():
+    interrupted = [sys.executable, "-c", "import signal; signal.raise_signal(signal.SIGINT); print('goes on')"]
+    said = []
+    with pytest.raises(KeyboardInterrupt), local._interrupts_held():
+        signal.raise_signal(signal.SIGINT)
+        said.append(subprocess.run(interrupted, capture_output=True, text=True).stdout)
+    assert said == ["goes on\n"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_workers_that_do_not_leave_are_waited_for_together(monkeypatch):
     """However many there are; the clock is advanced by waiting alone."""
     clock = [0.0]
