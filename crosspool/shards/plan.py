@@ -114,7 +114,8 @@ class Plan(BaseModel):
         found = []
         for name, own in self:
             theirs = getattr(other, name)
-            if name in _FREE or own == theirs:
+            follows = name == "sample" and self.images != other.images
+            if name in _FREE or own == theirs or follows:
                 continue
             words = _WORDS.get(name, f"the {name}")
             is_long = name in ("listing", "classes", "fingerprint", "others")
@@ -159,10 +160,11 @@ def agree_on(plan: Plan, listing: Listing, place: Place) -> Plan:
             assert existing is not None
     different = existing.differences(plan)
     if different:
-        raise SettingError(
-            f"{place.address} is the store of another plan: {'; '.join(different)}. Choose another --out, or the "
-            "settings that it has."
-        )
+        advice = "Choose another --out, or the settings that it has."
+        if existing.listing != plan.listing:
+            apart = "extract new ones into a store of their own, or all of them at another --out"
+            advice = f"A store's images cannot change: {apart}."
+        raise SettingError(f"{place.address} is the store of another plan: {'; '.join(different)}. {advice}")
     if not place.has(IMAGES):  # only now is it known that the list is the plan's
         with place.new_file(IMAGES) as path:
             path.write_bytes(_listed(listing))

@@ -86,6 +86,19 @@ def test_another_plan_at_the_same_place_is_refused(tiny, listing, tmp_path, chan
         agree_on(planned(tiny, listing, **changed), listing, Place(str(tmp_path)))
 
 
+def test_a_store_does_not_grow(tiny, listing, tmp_path):
+    fewer = replace(listing, samples=listing.samples[1:], labels=listing.labels[1:], splits=listing.splits[1:])
+    place = Place(str(tmp_path))
+    agree_on(planned(tiny, fewer), fewer, place)
+    with pytest.raises(SettingError) as caught:
+        agree_on(planned(tiny, listing), listing, place)
+    assert str(caught.value) == (
+        f"{tmp_path} is the store of another plan: the number of images (11 there, 12 here); the list of images, their "
+        "labels or their split. A store's images cannot change: extract new ones into a store of their own, or all of "
+        "them at another --out."
+    )
+
+
 def test_other_images_weights_and_versions_are_named(tiny, listing):
     plan = planned(tiny, listing)
     other = plan.model_copy(update={"listing": "", "fingerprint": "", "versions": {"torch": "0"}, "name": "other"})
