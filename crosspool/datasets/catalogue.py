@@ -16,6 +16,7 @@ from crosspool.errors import DatasetError
 
 DEFAULT_ROOT = Path("data")
 FIELDGUIDE, TORCHVISION = "fieldguide", "torchvision"
+KINDS = "a folder, a ZIP"
 PACKED = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
@@ -80,16 +81,24 @@ def open_dataset(
         from crosspool.datasets.fieldguide.guide import fieldguide
 
         return fieldguide(**fieldguide_numbers(text))
-    if path.suffix.lower() in PACKED or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
-        raise DatasetError(f"{path} is neither a folder nor a ZIP; unpack it and name the folder.")
     return zipped_class_folders(path, layout=layout)
 
 
-def expect_dataset(spec: str | os.PathLike[str]) -> None:
-    """Raise DatasetError if there is neither a folder or file nor a kind of built-in data set of this name."""
+def expect_dataset(spec: str | os.PathLike[str], kinds: str = KINDS) -> None:
+    """Raise DatasetError if there is neither a folder or ZIP nor a kind of built-in data set of this name.
+
+    `kinds` says what else than a name of a built-in data set could be typed.
+    """
     path = os.path.expanduser(spec)
-    if not is_built_in(spec) and not (path and (os.path.isdir(path) or os.path.isfile(path))):
-        raise _unknown(os.fspath(spec))
+    if is_built_in(spec) or os.path.isdir(path):
+        return
+    if not os.path.isfile(path):
+        raise _unknown(os.fspath(spec), kinds)
+    suffix = Path(path).suffix.lower()
+    if suffix in PACKED:
+        raise DatasetError(f"{path} cannot be read as it is packed; unpack it, and name the folder.")
+    if suffix != ".zip" and not zipfile.is_zipfile(path):
+        raise DatasetError(f"{path} is no data set; name {kinds}, or one of {', '.join(built_in_names())}.")
 
 
 def is_built_in(spec: str | os.PathLike[str]) -> bool:
@@ -129,14 +138,14 @@ def _no_boxes(spec: str) -> DatasetError:
     return DatasetError(f"{spec} has no bounding boxes; leave out --bounding-box, which is for CUB-200-2011 only.")
 
 
-def _unknown(spec: str) -> DatasetError:
+def _unknown(spec: str, kinds: str) -> DatasetError:
     key = torchvision_sets.torchvision_key(Path(spec).name)
     if key is not None:
         return DatasetError(f"{spec!r} was not found; did you mean {TORCHVISION}:{key}?")
     near = difflib.get_close_matches(spec.lower(), built_in_names(), n=1, cutoff=0.8)
     meant = near[0] if near else similar_path(os.path.expanduser(spec))
     names = ", ".join(built_in_names())
-    advice = f"did you mean {meant}?" if meant else f"name a folder, a ZIP, or one of {names}."
+    advice = f"did you mean {meant}?" if meant else f"name {kinds}, or one of {names}."
     return DatasetError(f"{spec!r} was not found; {advice}")
 
 

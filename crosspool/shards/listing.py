@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 from crosspool.datasets import Dataset, Sample, open_dataset
 from crosspool.datasets import files as named_files
+from crosspool.datasets.catalogue import expect_dataset
 from crosspool.datasets.folders import FileInFolder, NoClassesError, group_by_class, not_images
 from crosspool.datasets.structure import LayoutName
 from crosspool.errors import DatasetError
@@ -27,6 +28,7 @@ from crosspool.text import plural, printable
 
 Value = TypeVar("Value")
 
+KINDS = "a folder, a ZIP, a tar file, a table (CSV, TSV, Parquet), an address"  # besides data sets with a name
 TAR = ".tar"
 LABEL_SUFFIXES = (".cls", ".label")
 MOST_NAMED = 5
@@ -120,6 +122,7 @@ def _in_order(found: Listing) -> Listing:
 
 
 def _of_dataset(source: str, layout: LayoutName) -> Listing:
+    expect_dataset(source, KINDS)
     try:
         return _labelled(open_dataset(source, layout=layout))
     except NoClassesError as error:

@@ -43,6 +43,8 @@ class Place:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_abandoned(self.folder, f"{TEMPORARY_PREFIX}*")
+        except FileExistsError as error:
+            raise SettingError(f"{self.address} is a file, not a folder; choose another --out.") from error
         except OSError as error:
             raise self.unusable(error) from error
 

@@ -201,8 +201,10 @@ def _chosen(header: Sequence[str], source: str) -> list[str | None]:
     """
     chosen = [_column(header, names, source) for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS)]
     if chosen[0] is None:
-        expected = ", ".join(PATH_COLUMNS)
-        raise DatasetError(f"{source} has no column of images; name one of its columns {expected}.")
+        advice = f"name one of its columns {', '.join(PATH_COLUMNS)}"
+        if len(header) == 1 and ";" in header[0]:
+            advice = "it seems to be separated by semicolons; save it again with commas"
+        raise DatasetError(f"{source} has no column of images (it has {_named(header)}); {advice}.")
     return chosen
 
 

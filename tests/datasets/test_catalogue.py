@@ -99,11 +99,17 @@ def test_a_mistyped_folder_or_zip(tmp_path, typed, meant):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("set.tar.gz", b"x"), ("set.7z", b"x"), ("photo.jpg", IMAGE), ("set", b"")]
+    ("name", "content", "message"),
+    [
+        ("set.tar.gz", b"x", "cannot be read as it is packed; unpack it, and name the folder"),
+        ("set.7z", b"x", "cannot be read as it is packed; unpack it, and name the folder"),
+        ("photo.jpg", IMAGE, "is no data set; name a folder, a ZIP, or one of fieldguide, "),
+        ("set", b"", "is no data set; name a folder, a ZIP, or one of fieldguide, "),
+    ],
 )
-def test_other_files_are_no_data_set(tmp_path, name, content):
+def test_other_files_are_no_data_set(tmp_path, name, content, message):
     lay(tmp_path, {name: content})
-    with pytest.raises(DatasetError, match="is neither a folder nor a ZIP; unpack it and name the folder"):
+    with pytest.raises(DatasetError, match=message):
         open_dataset(tmp_path / name)
 
 

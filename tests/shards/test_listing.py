@@ -279,7 +279,8 @@ def _columns(listing):
     [
         ("path,url", r"several columns that can be meant \(path, url\)"),
         ("path,label,class", r"several columns that can be meant \(label, class\)"),
-        ("name,label", "no column of images; name one of its columns path"),
+        ("name,label", r"no column of images \(it has name, label\); name one of its columns path"),
+        ("path;label", r"\(it has path;label\); it seems to be separated by semicolons; save it again with commas"),
     ],
 )
 def test_a_table_that_can_be_read_in_two_ways_is_refused(tmp_path, header, sentence):

@@ -11,6 +11,12 @@ from crosspool.shards.place import Place
 from crosspool.whole_files import TEMPORARY_PREFIX
 
 
+def test_a_file_is_no_store(tmp_path):
+    (tmp_path / "new.jpg").touch()
+    with pytest.raises(SettingError, match=r"new\.jpg is a file, not a folder; choose another --out"):
+        Place(str(tmp_path / "new.jpg")).prepare()
+
+
 class Refusing(MemoryFileSystem):
     """Elsewhere, where every look is refused by an error of its own kind."""
 
