@@ -160,6 +160,7 @@ _add(
     "Serve the app in the browser.",
     "",
     "--port 8080 --host 127.0.0.1 --settings class.toml",
+    "--features store",
     "--module networks:birds",
 )
 _add(networks.fetch_command, "Download a network's weights.", "alexnet")
