@@ -103,6 +103,8 @@ class Collection:
     def strongest(self, channel: int, among: NDArray[np.bool_] | None = None, count: int = 60) -> NDArray[np.intp]:
         """The places of the images on which a channel has its highest peaks, highest first; none where it is zero.
 
+        Of equal peaks, as many are in a network that clips its maps, the one with more energy is first.
+
         Args:
             channel: Its number.
             among: Which images count, (n,); None for all.
@@ -110,7 +112,7 @@ class Collection:
         """
         peaks = np.asarray(self._of["peak"][channel], np.float32)
         counted = self.is_read if among is None else self.is_read & among
-        return highest(np.where(counted, peaks, -np.inf), count, above=0.0)
+        return highest(np.where(counted, peaks, -np.inf), count, above=0.0, then=self._of["energy"][channel])
 
     def peak(self, channel: int, place: int) -> tuple[float, int]:
         """A channel's peak on an image, and the cell that has it, counted along the rows of the map."""
@@ -188,16 +190,21 @@ class Collection:
         return np.asarray(np.load(self.folder / "telling.npy"))
 
 
-def highest(values: NDArray[np.floating[Any]], count: int, above: float = -np.inf) -> NDArray[np.intp]:
-    """The places of the highest values above a limit, highest first; of equal ones the first."""
+def highest(
+    values: NDArray[np.floating[Any]], count: int, above: float = -np.inf, then: NDArray[np.floating[Any]] | None = None
+) -> NDArray[np.intp]:
+    """The places of the highest values above a limit, highest first; of equal ones first by `then`, and by place."""
     count = min(count, len(values))
+    places = np.arange(len(values))
     if count < len(values):
         lowest = np.partition(values, len(values) - count)[len(values) - count]
-        places = np.flatnonzero(values >= lowest)
-    else:
-        places = np.arange(len(values))
-    places = places[np.argsort(-values[places], kind="stable")][:count]
-    return np.asarray(places[values[places] > above])
+        higher, equal = np.flatnonzero(values > lowest), np.flatnonzero(values == lowest)
+        missing = count - len(higher)
+        equal = equal[:missing] if then is None else equal[highest(np.asarray(then[equal], np.float32), missing)]
+        places = np.concatenate([higher, equal])
+    places = places[values[places] > above]
+    keys = (values,) if then is None else (then, values)  # the last decides first
+    return np.asarray(places[np.lexsort([-key[places] for key in keys])])
 
 
 def arranged(store: Store, cache: Path, progress: Callable[[int], None] = lambda done: None) -> Collection:

@@ -22,6 +22,7 @@ from tests.shards.stores import origin_in, plan_by_hand
 
 CHANNELS, IMAGES = 3, 7
 PEAKS = np.arange(IMAGES * CHANNELS).reshape(IMAGES, CHANNELS) % 5
+ENERGIES = 2 * PEAKS + np.arange(IMAGES)[:, None] % 3  # which tell some equal peaks apart
 UNREAD = 4
 PICTURES = [png(noise(seed)) for seed in (0, 1, 2, 3, 4, 5, 1)]
 LABELS = ("jay", "jay", "owl", None, "owl", "owl", "jay")
@@ -57,7 +58,7 @@ def fill(plan, place, numbers, unread=UNREAD):
                 about = f"{each}.jpg", LABELS[each], None
                 read = {
                     "sha256": bytes([each]) * 32, "vector": np.zeros(1, np.float32), "code": codes[each],
-                    "peak": PEAKS[each].astype(np.float16), "energy": (2 * PEAKS[each]).astype(np.float16),
+                    "peak": PEAKS[each].astype(np.float16), "energy": ENERGIES[each].astype(np.float16),
                     "cell": np.full(CHANNELS, each, np.uint16), "thumbnail": PICTURES[each],
                 }  # fmt: skip
                 writer.append(Row(*about, "broken") if each == unread else Row(*about, **read))
@@ -81,10 +82,11 @@ def test_what_is_known_of_images(collection):
 @pytest.mark.parametrize("channel", range(CHANNELS))
 @pytest.mark.parametrize("among", [None, [True, False, True, True, True, False, True]])
 def test_the_strongest_images_of_a_channel(collection, channel, among):
-    """Those of equal peaks in their order; none where the channel is zero, or the image was not read."""
+    """Those of equal peaks by their energy, and then in their order; none where the channel is zero, or the image was not read."""
     counted = [place for place in range(IMAGES) if place != UNREAD and (among is None or among[place])]
     expected = sorted(
-        (each for each in counted if PEAKS[each, channel]), key=lambda each: (-PEAKS[each, channel], each)
+        (each for each in counted if PEAKS[each, channel]),
+        key=lambda each: (-PEAKS[each, channel], -ENERGIES[each, channel], each),
     )
     found = collection.strongest(channel, None if among is None else np.array(among))
     assert found.tolist() == expected
@@ -169,6 +171,14 @@ def test_the_highest_values_are_those_of_a_sort(count):
     expected = sorted(range(8), key=lambda place: (-values[place], place))[:count]
     assert highest(values, count).tolist() == expected
     assert highest(values, count, above=1).tolist() == [place for place in expected if values[place] > 1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 7, 9])
+def test_of_equal_values_those_highest_by_another_number_are_first(count):
+    values, then = np.array([6.0, 2, 6, 6, 0, 2, 6]), np.array([1, 5, 3, 1, 9, 8, 2], np.float16)
+    expected = [2, 6, 0, 3, 5, 1, 4][:count]
+    assert highest(values, count, then=then).tolist() == expected
+    assert highest(values, count, above=0, then=then).tolist() == [place for place in expected if place != 4]
 
 
 @pytest.mark.parametrize("block", [1, 64])

@@ -49,7 +49,8 @@ EMPTY = {
 }
 CHOOSE = "Select an image and press “Images like this”, or take one of yours."
 ABOUT = {
-    "map": "Images with the highest {peak} of map {map} first; the frame is around the patch where it has its peak.",
+    "map": "Images with the highest {peak} of map {map} first, of equal peaks those with more energy; the frame is "
+    "around the patch where it has its peak.",
     "like": "The number says how alike the two images are where images differ most, by their short codes: 1 is "
     "the same, and 0 no more alike than two images at random.",
     "copies": "Groups of images that look nearly the same, such as one photo at two sizes, compressed again, or cut by "
