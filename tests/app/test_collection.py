@@ -6,10 +6,12 @@ import pytest
 
 from benchmarks.harness.session import state_of
 from crosspool.backbones import load_backbone
+from crosspool.ui.collection import own_image
 from crosspool.ui.collection.view import OWN, CollectionState, View
 from crosspool.ui.maps.weighting_maps import DrawerState
 from crosspool.ui.runtime.server import Server, use_server
 from crosspool.ui.runtime.settings import ServerSettings
+from crosspool.ui.visit.images import ImageState
 from crosspool.ui.visit.link import LinkState
 from tests.app.test_frame import checked, component, component_state, sentences, shown_text, texts, visit
 from tests.collections import IMAGES, generated
@@ -55,6 +57,11 @@ def view_of(app):
 
 def ids(app):
     return [item["id"] for item in component(app, "collection-wall")["items"]]
+
+
+def likes(app):
+    """What is said of the image that the others are like."""
+    return [element.value for element in app.get("html") if "collection-like" in element.value]
 
 
 def test_the_first_visit_shows_the_first_images_and_the_way_to_the_others():
@@ -123,7 +130,7 @@ def test_every_order_has_its_images_or_a_sentence():
     ):
         app = checked(app.selectbox(key="collection-by").set_value(by).run())
         assert words in shown_text(app)
-    assert texts(app.info) == ["Select an image and press “Images like this”, or take one of yours."]
+    assert texts(app.info) == ["Select an image and press “Images like this”, or “Use my photo”."]
     assert len(ids(app)) == 60
 
 
@@ -168,6 +175,39 @@ def test_an_own_image_sorts_the_store(module_server):
     (sentence,) = sentences(app)  # as a generated store has learned nothing
     assert sentence.startswith("Your image cannot be compared with those of the collection; tell the person")
     assert module_server.log.counts()["collection_failed"].times >= 1
+
+
+def test_the_own_image_stays_the_one_that_was_chosen(monkeypatch):
+    """Although another one is chosen for other pages since."""
+    monkeypatch.setattr(own_image, "_read_learned", lambda ready: None)
+    monkeypatch.setattr(own_image, "code_of", lambda ready, sample: ready.collection.codes[7])
+    app = opened()
+    app.session_state["collection-own"] = True
+    app = checked(checked(app.run()).button(key="collection-like-own").click().run())
+    assert ids(app)[0] == "7"
+    (like,) = likes(app)
+    assert "Like your image <b>" in like
+    other = ids(app)[1]
+    app = component_state(app, "collection-wall", "chosen", other)
+    app = checked(app.button(key="collection-maps").click().run())
+    assert state_of(app, ImageState).upload
+    app = checked(app.switch_page(PAGE).run())
+    assert view_of(app) == View(by="like", like=OWN, place=int(other))
+    assert likes(app) == [like]
+
+
+def test_a_link_to_what_is_like_an_own_image_does_not_bring_it():
+    app = opened(by="like", like="own")
+    (sentence,) = texts(app.info)
+    assert sentence.startswith("The image of this link is not here: it stays with whoever chose it. Select an image")
+    assert not likes(app)
+    assert ids(app)[0] == "0"
+
+
+def test_what_images_are_like_is_shown_whatever_label_they_have():
+    (like,) = likes(opened(by="like", like="7", label="002.Kind_2"))
+    assert 'src="data:image/jpeg' in like
+    assert "Like <b>image 0000007.jpg</b>. The number says how alike each image is to this one" in like
 
 
 def test_its_maps_open_with_the_stores_network_and_say_where_a_map_is_strongest():

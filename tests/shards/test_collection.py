@@ -82,7 +82,7 @@ def test_what_is_known_of_images(collection):
 @pytest.mark.parametrize("channel", range(CHANNELS))
 @pytest.mark.parametrize("among", [None, [True, False, True, True, True, False, True]])
 def test_the_strongest_images_of_a_channel(collection, channel, among):
-    """Those of equal peaks by their energy, and then in their order; none where the channel is zero, or the image was not read."""
+    """Those of equal peaks by their energy, and then in their order; none of zero, or that was not read."""
     counted = [place for place in range(IMAGES) if place != UNREAD and (among is None or among[place])]
     expected = sorted(
         (each for each in counted if PEAKS[each, channel]),

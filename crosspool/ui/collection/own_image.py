@@ -6,21 +6,28 @@ from crosspool.datasets import Sample
 from crosspool.errors import ImageError, ModelError, SettingError
 from crosspool.shards.codes import Codes, as_numbers
 from crosspool.shards.describing import Describer
+from crosspool.ui.collection.view import CollectionState
 from crosspool.ui.runtime.collection import ArrangedStore, expect_network, logged_failure, weights_of
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.images import chosen_image
+from crosspool.ui.visit.images import SourceImage, available_images
 from crosspool.ui.visit.in_turn import last_result
+from crosspool.ui.visit.state import visit_state
 from crosspool.ui.visit.waiting import waiting
 
 NOT_COMPARED = "Your image cannot be compared with those of the collection"
 
 
-def code_of_own_image(ready: ArrangedStore) -> Codes:
-    """The code of the visitor's image that is chosen, (w,).
+def own_image() -> SourceImage | None:
+    """The image that the visitor has images sorted by; None where none was chosen, or it was removed since."""
+    key = visit_state(CollectionState).own
+    return next((image for image in available_images() if image.key == key), None)
+
+
+def code_of_own_image(ready: ArrangedStore, image: SourceImage) -> Codes:
+    """The code of an image of the visitor's, (w,).
 
     Raises CrosspoolError where this server does not have the network of the store, or what the store has learned.
     """
-    image = chosen_image()
     key, sample = (ready.digest, image.key), Sample(image.title, lambda: image.data)
     with waiting("Looking at your image …"):
         _read_learned(ready)

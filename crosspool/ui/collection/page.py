@@ -9,6 +9,7 @@ from crosspool.backbones import spec_of
 from crosspool.errors import BackboneError, CrosspoolError
 from crosspool.text import plural
 from crosspool.ui.collection.by_class import classes_section
+from crosspool.ui.collection.own_image import own_image
 from crosspool.ui.collection.selected import selected_image
 from crosspool.ui.collection.unread import unread_section
 from crosspool.ui.collection.view import (
@@ -23,11 +24,12 @@ from crosspool.ui.collection.view import (
     write_view,
 )
 from crosspool.ui.collection.wall import wall
+from crosspool.ui.maps.collection_tiles import short_name
 from crosspool.ui.maps.page import start_from_link
 from crosspool.ui.runtime.collection import ArrangedStore, ServedStore
 from crosspool.ui.runtime.plane import COLUMNS, ROWS
 from crosspool.ui.runtime.server import current_server
-from crosspool.ui.visit.images import choose_image, chosen_image
+from crosspool.ui.visit.images import SourceImage, choose_image, chosen_image
 from crosspool.ui.visit.state import bound_value, visit_state
 from crosspool.ui.visit.waiting import errors_shown
 from crosspool.ui.widgets.cell_image import cell_image
@@ -47,16 +49,17 @@ EMPTY = {
     "map": "This map is zero on all of these images.",
     "copies": "None of these images is nearly the same as another.",
 }
-CHOOSE = "Select an image and press “Images like this”, or take one of yours."
+CHOOSE = "Select an image and press “Images like this”, or “Use my photo”."
+NOT_HERE = "The image of this link is not here: it stays with whoever chose it. "
 ABOUT = {
     "map": "Images with the highest {peak} of map {map} first, of equal peaks those with more energy; the frame is "
     "around the patch where it has its peak.",
-    "like": "The number says how alike the two images are where images differ most, by their short codes: 1 is "
-    "the same, and 0 no more alike than two images at random.",
+    "like": "The number says how alike each image is to this one by their short codes: 1 is the same, 0 no more than "
+    "two images at random.",
     "copies": "Groups of images that look nearly the same, such as one photo at two sizes, compressed again, or cut by "
     "one or two per cent; the largest group first.",
-    "outliers": "The number says how like the most similar of {others} each is, where images differ most, by "
-    "their short codes: 1 is the same, and 0 no more alike than two images at random.",
+    "outliers": "The number says how alike each image is to the most similar of {others} by their short codes: 1 is "
+    "the same, 0 no more than two images at random.",
 }
 
 
@@ -99,7 +102,7 @@ def _network(name: str) -> str:
 def _own_image() -> None:
     """The choice of the visitor's image, to sort those of the store by."""
     icon = ":material/add_photo_alternate:"
-    with st.popover("Take an image of yours", icon=icon, key="collection-own", on_change="rerun") as own:
+    with st.popover("Use my photo", icon=icon, key="collection-own", on_change="rerun") as own:
         if own.open:
             choose_image(menu=False)
             st.button("Images like this one", "collection-like-own", on_click=_like_own)
@@ -107,6 +110,7 @@ def _own_image() -> None:
 
 def _like_own() -> None:
     st.session_state["collection-own"] = False  # closes what is in the way
+    visit_state(CollectionState).own = chosen_image().key
     go(section="images", by="like", like=OWN, label="")
 
 
@@ -174,20 +178,31 @@ def _sort(ready: ArrangedStore, by: str) -> None:
 
 
 def _images(ready: ArrangedStore, view: View) -> None:
-    if view.by == "like" and view.like == NONE:
-        st.info(CHOOSE, icon=":material/image_search:")
+    own = own_image() if view.by == "like" and view.like == OWN else None
+    if view.by == "like" and view.like < 0 and own is None:
+        st.info((NOT_HERE if view.like == OWN else "") + CHOOSE, icon=":material/image_search:")
         wall(ready, view, NO_IMAGE)
         return
     others = plural(ready.collection.compared, "other image")
     about = ABOUT.get(view.by, "").format(peak=term("peak"), map=view.map, others=others)
-    if view.by == "like" and view.like == OWN:
-        image = chosen_image()
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.html(f'<img src="{image.thumbnail}" alt="{escape(image.alt)}" height="56">', width="content")
-            st.caption(f"Like your image **{as_it_is(image.title)}**. {about}", width="stretch")
+    if view.by == "like":
+        _like(ready, view.like, own, about)
     elif about:
         st.caption(about)
-    wall(ready, view, EMPTY.get(view.by, NO_IMAGE))
+    wall(ready, view, EMPTY.get(view.by, NO_IMAGE), own)
+
+
+def _like(ready: ArrangedStore, place: int, own: SourceImage | None, about: str) -> None:
+    """What the images are like: the visitor's own image, or else the one at a place in the store."""
+    if own is not None:
+        picture, alt, name = own.thumbnail, own.alt, f"your image <b>{escape(own.title)}</b>"
+    else:
+        path = ready.collection.texts["path"][place] or ""
+        picture, alt, name = ready.picture(place), path, f"<b>{escape(short_name(path))}</b>"
+    st.html(
+        f'<figure class="collection-like"><img src="{picture}" alt="{escape(alt)}">'
+        f"<figcaption>Like {name}. {about}</figcaption></figure>"
+    )
 
 
 def _plane(ready: ArrangedStore, view: View) -> None:

@@ -10,7 +10,7 @@ from crosspool.ui.maps.page import AddressState, was_history_used, write_address
 from crosspool.ui.runtime.collection import ArrangedStore
 from crosspool.ui.runtime.plane import COLUMNS, ROWS
 from crosspool.ui.visit.link import shorten
-from crosspool.ui.visit.state import VisitPart, plain, visit_state
+from crosspool.ui.visit.state import VisitPart, about_images, plain, visit_state
 
 Section = Literal["images", "plane", "classes"]
 Order = Literal["order", "map", "like", "copies", "outliers", "unread"]
@@ -101,10 +101,14 @@ def _cell(text: str) -> tuple[int, int] | None:
 
 @dataclass
 class CollectionState(VisitPart):
-    """What a visit remembers of the page: the view, and what was wrong in the link."""
+    """What a visit remembers of the page: the view, what was wrong in the link, and the key of the visitor's image.
+
+    The last is that of the image that the wall is like, whichever is chosen on other pages since.
+    """
 
     view: View = plain(View())
     notes: list[str] = plain([])
+    own: str = about_images("")
 
 
 def start_from_address(ready: ArrangedStore) -> None:

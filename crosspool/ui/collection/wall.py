@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from crosspool.shards.codes import Codes
 from crosspool.ui.collection.own_image import code_of_own_image
-from crosspool.ui.collection.view import IMAGES_PER_PAGE, NONE, OWN, View, go, turn_to
+from crosspool.ui.collection.view import IMAGES_PER_PAGE, NONE, View, go, turn_to
 from crosspool.ui.maps.collection_tiles import plain_tiles, strongest_tiles
 from crosspool.ui.runtime.collection import ArrangedStore
+from crosspool.ui.visit.images import SourceImage
 from crosspool.ui.visit.in_turn import last_result
 from crosspool.ui.widgets.thumbnails import thumbnails
 
@@ -33,9 +34,9 @@ class WallPage:
     total: int | None
 
 
-def wall(ready: ArrangedStore, view: View, empty: str) -> None:
-    """The images of a view; `empty` is what to say where there are none."""
-    code = code_of_own_image(ready) if view.by == "like" and view.like == OWN else None
+def wall(ready: ArrangedStore, view: View, empty: str, own: SourceImage | None = None) -> None:
+    """The images of a view; `empty` is what to say where there are none, `own` the visitor's image they are like."""
+    code = None if own is None else code_of_own_image(ready, own)
     key = ready.digest, view.wall, None if code is None else code.tobytes()
     page = last_result("collection wall", key, lambda: wall_page(ready, view, code))
     turn_to(page.number)
