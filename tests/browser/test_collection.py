@@ -78,3 +78,18 @@ def test_a_visit_from_the_wall_to_a_map_and_a_cell_and_back(browser, url):
     window.settle()
     window.expect_no_complaints()
     page.close()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_images_are_like_stands_beside_its_name(browser, url, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    window = Visit(page, url)
+    page.goto(f"{url}/collection?by=like&like=7&label=001.Kind_1")
+    expect(page.locator(".collection-like img")).to_be_visible()
+    window.settle()
+    picture, caption = (page.locator(f".collection-like {name}").bounding_box() for name in ("img", "figcaption"))
+    assert picture["height"] == 56
+    assert caption["x"] > picture["x"] + picture["width"]
+    assert abs(caption["y"] + caption["height"] / 2 - picture["y"] - picture["height"] / 2) < 2
+    window.expect_no_complaints()
+    page.close()

@@ -52,6 +52,23 @@ def colours_in(canvas):
     )
 
 
+def test_pages_without_a_side_bar_show_none_after_one_with_it(visit):
+    """By a link of the menu, and by Back and Forward."""
+    window = visit().go("/", **SMALL)
+    page = window.page
+    side_bar, main = page.get_by_test_id("stSidebar"), page.get_by_test_id("stMain")
+    for name in ("Guided lesson", "Maps", "Train & compare"):
+        page.get_by_test_id("stTopNavLink").filter(has_text=name).click()
+        expect(side_bar).to_be_visible(visible=name == "Maps")
+        window.settle()
+        assert main.bounding_box()["x"] == (300 if name == "Maps" else 0)
+    for is_visible in (True, False):
+        page.go_back()
+        expect(side_bar).to_be_visible(visible=is_visible)
+        window.settle()
+    page.close()
+
+
 # --- the first visit
 
 

@@ -41,13 +41,14 @@ def show_page() -> None:
         others.append(st.Page("pages/operator.py", title="Operator", visibility="hidden"))
     page = st.navigation([*in_menu, *others], position="top")
     st.set_page_config(page_title=f"{page.title} · crosspool")
-    if page.url_path not in WITHOUT_SIDE_BAR:
+    has_side_bar = page.url_path not in WITHOUT_SIDE_BAR
+    if has_side_bar:
         st.sidebar.container()  # takes its room at once, so that the side bar does not push the page aside later
     # A phone's menu is behind a button. Once this is there, so is the side bar: see assets/style.css.
     with st.container(key="phone-pages", horizontal=True):
         for each in in_menu:
             st.page_link(each, width="content")
-        mark_current_tab(in_menu.index(page) if page in in_menu else -1)
+        mark_current_tab(in_menu.index(page) if page in in_menu else -1, has_side_bar=has_side_bar)
     with server.log.timed("page_ran", kind=page.url_path), page_charged_to(current_visit().visitor):
         show_loss()
         page.run()

@@ -1,7 +1,9 @@
 // Scrolls a row of links to the pages so that the current one is in sight, and says which one it is. Data: current, its
-// place in the row, or -1. The links may come, or be drawn anew, after this.
+// place in the row, or -1. The links may come, or be drawn anew, after this. Also says, by the class that the document
+// comes with, whether the page has a side bar (data: hasSideBar), as another page may have come with it.
 
 export default function ({ data, parentElement }) {
+  document.documentElement.classList.toggle("with-side-bar", data.hasSideBar);
   const host = parentElement.host ?? parentElement;
   const mark = () => {
     const row = host.closest('[data-testid="stHorizontalBlock"]');
