@@ -130,12 +130,17 @@ def test_its_findings_are_those_of_the_library(done, backbone):
     assert "there twice: red/1 0.png and red/6 copy.png" in comparison.report.problems[0]
 
 
+def expect_equal(weights, expected):
+    """But for their last digits: on some processors sums are in another order in a job's thread."""
+    np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=1e-10)
+
+
 def test_its_classifiers_are_trained_on_all_images(done, backbone):
     comparison = done.work.comparison
     for method in done.work.plan.methods:
         features = Features(comparison.dataset, backbone, method.sources, comparison.labelled.cache)
         expected = train_classifier(comparison.dataset, features, method)
-        assert np.array_equal(comparison.classifiers[method.name].weights, expected.weights)
+        expect_equal(comparison.classifiers[method.name].weights, expected.weights)
 
 
 def test_progress_ends_at_the_whole(done):
@@ -441,9 +446,10 @@ def test_without_leaves_out_the_image_and_its_copies(done, backbone):
     smaller = comparison.dataset.subset(np.array(others))
     method = comparison.classifiers["cl@160"].method
     expected = train_classifier(smaller, Features(smaller, backbone, method.sources, comparison.labelled.cache), method)
-    assert np.array_equal(classifier.weights, expected.weights)
+    expect_equal(classifier.weights, expected.weights)
     assert classifier.settings.images == len(others)
-    assert not np.array_equal(classifier.weights, comparison.classifiers["cl@160"].weights)
+    with pytest.raises(AssertionError):
+        expect_equal(classifier.weights, comparison.classifiers["cl@160"].weights)
 
 
 def test_without_recognises_an_image_by_its_file_before_shrinking(backbone, server):
