@@ -65,9 +65,11 @@ def test_a_network_that_an_actor_cannot_load_is_its_sentence(job, cluster):
 
 
 def test_machines_without_crosspool_are_one_sentence(job, monkeypatch, tmp_path_factory, request):
-    """Neither this folder nor PYTHONPATH tells the cluster's Python where the package is."""
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    """What the cluster's Python finds first by this name is not the package, wherever that is installed."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "crosspool.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(elsewhere))
+    monkeypatch.chdir(elsewhere)
     cluster = request.getfixturevalue("cluster")
     cluster.add_node(num_cpus=1)
     with pytest.raises(SettingError, match="cannot import crosspool"):
