@@ -29,9 +29,12 @@ def scaled(share: float) -> Change:
 
 def cut(share: float) -> Change:
     """So much of each side cut off."""
-    return lambda photo: photo.crop(
-        tuple(round(side * part) for part in (share, 1 - share) for side in photo.size)  # type: ignore[arg-type]
-    )
+
+    def change(photo: Image.Image) -> Image.Image:
+        across, down = round(share * photo.width), round(share * photo.height)
+        return photo.crop((across, down, photo.width - across, photo.height - down))
+
+    return change
 
 
 def compressed(quality: int) -> Change:
