@@ -98,7 +98,7 @@ def expect_dataset(spec: str | os.PathLike[str], kinds: str = KINDS) -> None:
     if suffix in PACKED:
         raise DatasetError(f"{path} cannot be read as it is packed; unpack it, and name the folder.")
     if suffix != ".zip" and not zipfile.is_zipfile(path):
-        raise DatasetError(f"{path} is no data set; name {kinds}, or one of {', '.join(built_in_names())}.")
+        raise DatasetError(f"{path} is not a data set; name {kinds}, or one of {', '.join(built_in_names())}.")
 
 
 def is_built_in(spec: str | os.PathLike[str]) -> bool:

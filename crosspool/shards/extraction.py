@@ -147,11 +147,11 @@ class Extractor:
                 continue
             if origin_of(read_columns(self.place.source(name), [], [])) == self.plan.origin(number, learned):
                 return
-            reason = f"; this time, {problems[0]}" if problems else ""
+            reason = f" ({problems[0].rstrip('.')})" if problems else ""
             raise SettingError(
-                f"{self.place.address} has shards, but lacks {LEARNED}, and what was learned anew differs from what "
-                f"{name} was computed with{reason}. Run the command again when all images can be read, or delete the "
-                "shards."
+                f"{self.place.address} has shards, but lacks {LEARNED}, and what was learned this time differs from "
+                f"what {name} was computed with{reason}. Run the command again when all images can be read, or delete "
+                "the shards."
             )
 
     def recall(self) -> bool:

@@ -280,7 +280,7 @@ class _Tars:
         except tarfile.TarError as error:
             if "unexpected end" in str(error):
                 raise DatasetError(f"{path} is cut off within a file; copy it again.") from error
-            problem = f"{path} is no plain tar file ({error})"
+            problem = f"{path} is not a plain tar file ({error})"
             raise DatasetError(f"{problem}; unpack it, or make it again without compression.") from error
 
     def _add(self, archive: tarfile.TarFile, path: str, own: str, member: tarfile.TarInfo | None, tar: str) -> None:

@@ -1,8 +1,8 @@
 """Images that are nearly the same: one photo twice, or scaled, compressed again, brightened or slightly cut.
 
-A picture is known by the signs of its lowest frequencies, a perceptual hash (Zauner, Implementation and benchmarking of
-perceptual image hash functions, 2010). Two that differ in few bits are neighbours in some of many lists, each sorted by
-other bits (Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002).
+A picture is identified by the signs of its lowest frequencies, a perceptual hash (Zauner, Implementation and
+benchmarking of perceptual image hash functions, 2010). Two that differ in few bits are neighbours in some of many lists,
+each sorted by other bits (Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002).
 """
 
 import io
@@ -28,10 +28,10 @@ def picture_codes(files: Iterable[bytes]) -> tuple[Codes, NDArray[np.bool_]]:
     """The codes of small pictures, and which have one.
 
     Args:
-        files: JPEG files; empty where there is no picture.
+        files: The pictures as JPEG files; empty bytes where there is none.
 
     Returns:
-        (n, 4) words of 64 bits, and (n,): a picture of one colour has no shape to know it by.
+        (n, 4) words of 64 bits, and (n,): a picture of one colour has no shape to identify it by.
     """
     greys = np.stack([_grey(file) for file in files])
     lowest = dctn(greys, axes=(1, 2), norm="ortho")[:, :FREQUENCIES, :FREQUENCIES].reshape(len(greys), BITS)

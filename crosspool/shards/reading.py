@@ -45,7 +45,7 @@ def read(load: Callable[[], bytes], name: str) -> bytes:
     """A file's bytes, in several attempts where the reason may pass.
 
     Raises ImageError, with the reason, whatever the file system raises; but SettingError where this machine lacks what
-    the address needs, which is no fault of the image.
+    the address needs, which is not the image's fault.
     """
     attempt = attempts()
     try:

@@ -420,7 +420,7 @@ def test_mistakes_in_arguments_are_found_before_torch_is_loaded(tmp_path) -> Non
         "train fieldguide --method cl@448/x --out m.safetensors": "cl takes no option /x (in cl@448/x).",
         "faithfulness fieldguide --method gem/p0.5": "/p is from 1 to 100, not 0.5 (in gem/p0.5).",
         "extract no-folder --out store": "'no-folder' was not found; name a folder, a ZIP, a tar file, a table (CSV, ",
-        "extract {cat} --out store": f"{CAT} is no data set; name a folder, a ZIP, a tar file, a table (CSV, TSV, ",
+        "extract {cat} --out store": f"{CAT} is not a data set; name a folder, a ZIP, a tar file, a table (CSV, TSV, ",
         "extract no-folder/*.tar --out store": "no-folder/*.tar has no images; ",
         "extract no-table.csv --out store": "no-table.csv cannot be read (No such file or directory)",
         "extract {cat} --out store --method vlat": "There is no method 'vlat'; did you mean vlad?",

@@ -887,7 +887,7 @@ def test_train_does_not_overwrite_what_it_reads(fails, images, tmp_path) -> None
         output = fails("train", images, "--method", "global@128", "--weights", own, "--out", out)
         assert f"--out {out} would overwrite {own} itself; choose another name" in output
     output = fails("train", own, "--method", "global@128", "--out", own)
-    assert f"{own} is no data set" in output
+    assert f"{own} is not a data set" in output
     assert own.read_bytes() == b"weights"
 
 

@@ -103,8 +103,8 @@ def test_a_mistyped_folder_or_zip(tmp_path, typed, meant):
     [
         ("set.tar.gz", b"x", "cannot be read as it is packed; unpack it, and name the folder"),
         ("set.7z", b"x", "cannot be read as it is packed; unpack it, and name the folder"),
-        ("photo.jpg", IMAGE, "is no data set; name a folder, a ZIP, or one of fieldguide, "),
-        ("set", b"", "is no data set; name a folder, a ZIP, or one of fieldguide, "),
+        ("photo.jpg", IMAGE, "is not a data set; name a folder, a ZIP, or one of fieldguide, "),
+        ("set", b"", "is not a data set; name a folder, a ZIP, or one of fieldguide, "),
     ],
 )
 def test_other_files_are_no_data_set(tmp_path, name, content, message):

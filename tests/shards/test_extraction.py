@@ -182,7 +182,7 @@ def test_of_two_drivers_that_learn_at_once_the_first_counts(tiny, tmp_path):
 def test_shards_are_not_mixed_with_what_other_images_taught(tiny, tmp_path):
     extracted(tiny, tmp_path, "cl/pca2", numbers=[0])
     (tmp_path / LEARNED).unlink()
-    with pytest.raises(SettingError, match=r"from what shard-00000\.parquet was computed with; this time, image 3"):
+    with pytest.raises(SettingError, match=r"from what shard-00000\.parquet was computed with \(image 3"):
         extracted(tiny, tmp_path, "cl/pca2", listed(missing=[3]), numbers=[1])
     assert not (tmp_path / LEARNED).exists()
 
