@@ -1,8 +1,8 @@
 """Images that are nearly the same: one photo twice, or scaled, compressed again, brightened or slightly cut.
 
 A picture is identified by the signs of its lowest frequencies, a perceptual hash (Zauner, Implementation and
-benchmarking of perceptual image hash functions, 2010). Two that differ in few bits are neighbours in some of many lists,
-each sorted by other bits (Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002).
+benchmarking of perceptual image hash functions, 2010). Two that differ in few bits are neighbours in some of many
+lists, each sorted by other bits (Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002).
 """
 
 import io
